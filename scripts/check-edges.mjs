@@ -16,8 +16,19 @@ const ALLOWED = {
 const OUTSIDE = {
   // Pure: nothing that has a clock, a socket, a thread or randomness.
   'forebay-core': ['thiserror', 'slab', 'smallvec'],
-  // Knows nothing of HTTP, TLS or Node.
-  'forebay-reactor': ['mio', 'libc', 'slab', 'smallvec', 'socket2', 'thiserror', 'tokio', 'tracing', 'futures-task'],
+  // Knows nothing of HTTP, TLS or Node. hyper and tokio: for their IO traits, which a stream must speak.
+  'forebay-reactor': [
+    'hyper',
+    'mio',
+    'libc',
+    'slab',
+    'smallvec',
+    'socket2',
+    'thiserror',
+    'tokio',
+    'tracing',
+    'futures-task',
+  ],
 }
 
 const options = ['metadata', '--locked', '--no-deps', '--format-version', '1']
