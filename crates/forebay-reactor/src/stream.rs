@@ -267,3 +267,52 @@ impl event::Source for Socket {
         each!(self, socket => socket.deregister(registry))
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+    use std::net::Ipv4Addr;
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Clock, Reactor};
+
+    /// Bound and connected to one address, as the system does by chance when it picks the port that is dialled.
+    #[test]
+    fn a_connection_to_itself_is_refused() {
+        let reactor = Reactor::new(Clock::System).unwrap();
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let socket = Socket::Tcp(mio::net::TcpStream::from_std(socket.into()));
+        let stream = Stream::watch(&reactor.handle(), socket).unwrap();
+
+        reactor.select(Some(Duration::from_secs(20)));
+        let Poll::Ready(result) = stream.poll_connected(&Context::from_waker(Waker::noop())) else {
+            panic!("the socket is writable");
+        };
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    }
+
+    /// Other systems may refuse at once; then there is no stream to ask twice.
+    #[test]
+    fn a_failed_connect_fails_again_when_it_is_asked_again() {
+        let reactor = Reactor::new(Clock::System).unwrap();
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let peer = listener.local_addr().unwrap();
+        drop(listener);
+        let stream = Stream::connect(&reactor.handle(), peer, &ConnectOptions::default()).unwrap();
+        reactor.select(Some(Duration::from_secs(20)));
+
+        let cx = Context::from_waker(Waker::noop());
+        let kind = || match stream.poll_connected(&cx) {
+            Poll::Ready(result) => result.map_err(|error| error.kind()),
+            Poll::Pending => panic!("the answer has come"),
+        };
+        assert_eq!(kind(), Err(ErrorKind::ConnectionRefused));
+        assert_eq!(kind(), Err(ErrorKind::NotConnected));
+    }
+}

@@ -17,8 +17,11 @@ use crate::stream::Stream;
 const SLICES_AT_ONCE: usize = 16;
 
 impl Stream {
-    /// Reads up to `room` bytes into the scratch buffer of the reactor and hands them to `put`.
-    fn poll_scratch(&self, cx: &Context<'_>, room: usize, put: impl FnOnce(&[u8])) -> Poll<io::Result<()>> {
+    /// Reads up to `room` bytes into the scratch buffer of the reactor and hands them to `put`; none at the end of the stream.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn poll_scratch(&self, cx: &Context<'_>, room: usize, put: impl FnOnce(&[u8])) -> Poll<io::Result<()>> {
         let mut scratch = self.local.scratch.borrow_mut();
         let wanted = room.min(scratch.len());
         if wanted == 0 {

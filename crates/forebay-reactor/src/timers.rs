@@ -191,3 +191,91 @@ impl Timers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn bound(timers: &Timers) -> usize {
+        2 * timers.slots.len() + SLACK
+    }
+
+    #[test]
+    fn a_reset_to_a_later_time_does_not_touch_the_heap() {
+        let now = Instant::now();
+        let mut timers = Timers::new(now);
+        let key = timers.add();
+        for seconds in 1..1000 {
+            timers.reset(key, now + seconds * SECOND);
+        }
+        assert_eq!(timers.heap.len(), 1);
+        assert_eq!(timers.next_deadline(), Some(now + SECOND));
+    }
+
+    #[test]
+    fn setting_and_clearing_in_turns_does_not_touch_the_heap() {
+        let now = Instant::now();
+        let mut timers = Timers::new(now);
+        let key = timers.add();
+        for seconds in 1..1000 {
+            timers.reset(key, now + seconds * SECOND);
+            timers.clear(key);
+        }
+        assert_eq!(timers.heap.len(), 1);
+    }
+
+    #[test]
+    fn dropped_timers_do_not_fill_the_heap_even_at_equal_deadlines() {
+        let now = Instant::now();
+        let mut timers = Timers::new(now);
+        let stays = timers.add();
+        timers.reset(stays, now + SECOND);
+        for _ in 0..10_000 {
+            let key = timers.add();
+            timers.reset(key, now + SECOND);
+            timers.remove(key);
+            assert!(timers.heap.len() <= bound(&timers));
+        }
+        let mut wakers = Vec::new();
+        let cx = Context::from_waker(Waker::noop());
+        assert!(timers.poll(stays, &cx).0.is_pending());
+        timers.fire(now + SECOND, &mut wakers);
+        assert_eq!(
+            (wakers.len(), timers.heap.len()),
+            (1, 0),
+            "the one that stays was not lost"
+        );
+    }
+
+    #[test]
+    fn resets_to_ever_earlier_times_do_not_fill_the_heap() {
+        let now = Instant::now();
+        let mut timers = Timers::new(now);
+        let key = timers.add();
+        for left in (0..10_000).rev() {
+            timers.reset(key, now + left * SECOND);
+            assert!(timers.heap.len() <= bound(&timers));
+        }
+        assert_eq!(timers.next_deadline(), Some(now));
+    }
+
+    #[test]
+    fn many_timers_that_are_dropped_at_once_leave_no_heap_behind() {
+        let now = Instant::now();
+        let mut timers = Timers::new(now);
+        let keys: Vec<usize> = (0..1000).map(|_| timers.add()).collect();
+        for &key in &keys {
+            timers.reset(key, now + SECOND);
+        }
+        for key in keys {
+            timers.remove(key);
+            assert!(timers.heap.len() <= bound(&timers));
+        }
+        assert_eq!(timers.next_deadline(), None);
+        assert_eq!((timers.heap.len(), timers.len()), (0, 0));
+    }
+}
