@@ -1,36 +1,55 @@
 // The native binary of this machine: its file name, whether it is fresh, how it is built.
-import { mkdir, readdir, stat } from 'node:fs/promises'
+//
+// cargo is called directly: `napi build` always passes --target, which gives a build folder of its own, and the TLS
+// library (half of a cold build) would be built twice. @napi-rs/cli makes the declarations (`native-types.mjs`).
+import { copyFile, mkdir, readdir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { root, tool } from './paths.mjs'
-import { runNode } from './run.mjs'
+import { root, targetDir } from './paths.mjs'
+import { run } from './run.mjs'
 
 const SOURCES = ['Cargo.lock', 'Cargo.toml', 'crates']
 
-/** Builds `build/forebay.<platform>.node` and `ts/native/binding.d.cts`, unless the binary is newer than every source. */
-export async function buildNative({ force = false } = {}) {
-  if (!force && (await isFresh())) {
+/** Builds `build/forebay.<platform>.node`, unless it is newer than every source. */
+export async function buildNative({ force = false, env = {} } = {}) {
+  const binary = join(root, 'build', `forebay.${platformName()}.node`)
+  if (!force && (await isFresh(binary))) {
     console.log('native: up to date')
     return
   }
-  console.log('native: building (a first build compiles about 90 crates: one to three minutes)')
+  console.log('native: building (the first time about 90 crates: one to three minutes)')
+  await run('cargo', ['build', '--release', '--locked', '-p', 'forebay-napi'], { env })
   await mkdir(join(root, 'build'), { recursive: true })
-  const options = ['--platform', '--release', '--no-js', '--output-dir', 'build', '--dts', '../ts/native/binding.d.cts']
-  const target = process.env.FOREBAY_TARGET ? ['--target', process.env.FOREBAY_TARGET] : []
-  const manifest = ['--manifest-path', 'crates/forebay-napi/Cargo.toml']
-  await runNode(tool.napi, ['build', ...options, ...manifest, ...target, '--', '--locked'])
+  // A process that runs may have the old file mapped: a new one takes its name.
+  const draft = `${binary}.draft`
+  await copyFile(join(targetDir, 'release', libraryName()), draft)
+  await rename(draft, binary)
 }
 
-async function isFresh() {
-  const built = await newest(join(root, 'build'), name => name.endsWith('.node'))
-  const sources = await Promise.all(SOURCES.map(path => newest(join(root, path), () => true)))
+/** As `ts/native/platform.ts` names it; this script runs before that is compiled. */
+function platformName() {
+  const base = `${process.platform}-${process.arch}`
+  if (process.platform === 'win32') return `${base}-msvc`
+  if (process.platform !== 'linux') return base
+  process.report.excludeNetwork = true
+  return `${base}-${process.report.getReport().header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'}`
+}
+
+function libraryName() {
+  if (process.platform === 'win32') return 'forebay_napi.dll'
+  return process.platform === 'darwin' ? 'libforebay_napi.dylib' : 'libforebay_napi.so'
+}
+
+async function isFresh(binary) {
+  const built = await newest(binary)
+  const sources = await Promise.all(SOURCES.map(path => newest(join(root, path))))
   return built > Math.max(...sources)
 }
 
-/** When the newest matching file under `path` was changed, in ms; 0 where there is none. */
-async function newest(path, matches) {
+/** When the newest file under `path` was changed, in ms; 0 where there is none. */
+async function newest(path) {
   const found = await stat(path).catch(() => null)
   if (found === null) return 0
-  if (!found.isDirectory()) return matches(path) ? found.mtimeMs : 0
+  if (!found.isDirectory()) return found.mtimeMs
   const names = await readdir(path)
-  return Math.max(0, ...(await Promise.all(names.map(name => newest(join(path, name), matches)))))
+  return Math.max(0, ...(await Promise.all(names.map(name => newest(join(path, name))))))
 }

@@ -12,6 +12,5 @@ export const targetDir = process.env.CARGO_TARGET_DIR ?? join(root, 'target')
 export const tool = {
   ava: join(root, 'node_modules/ava/entrypoints/cli.mjs'),
   biome: join(root, 'node_modules/@biomejs/biome/bin/biome'),
-  napi: join(root, 'node_modules/@napi-rs/cli/dist/cli.js'),
   tsc: join(root, 'node_modules/typescript/bin/tsc'),
 }
