@@ -1,0 +1,86 @@
+// npm run bench: Forebay on both runners, undici's Pool, node:http and fetch, in one run.
+//
+//   npm run bench -- [--quick] [--bodies 100,16384] [--in-flight 1,50] [--rounds 5] [--ms 1000] [--upstream nginx|testkit] [--out folder]
+//
+// Each measurement has a process of its own, on one processor where that can be chosen; the peers take turns within a round, so that
+// whatever else the machine does hits all of them. Result: JSON, Markdown and SVG in bench/report (docs in bench/README.md).
+
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { CLIENT_NAMES, type ClientName, isClientName } from './lib/clients.js'
+import { measure } from './lib/measure.js'
+import { CLIENT_CPU } from './lib/pin.js'
+import { endProgress, progress } from './lib/progress.js'
+import { type Cell, writeReport } from './lib/report.js'
+import { startUpstream } from './lib/upstream.js'
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    bodies: { type: 'string' },
+    'in-flight': { type: 'string' },
+    clients: { type: 'string' },
+    rounds: { type: 'string' },
+    ms: { type: 'string' },
+    upstream: { type: 'string' },
+    out: { type: 'string', default: 'bench/report' },
+  },
+})
+const { quick } = values
+const bodies = numbers(values.bodies ?? (quick ? '100,16384' : '100,16384,262144'))
+const inFlights = numbers(values['in-flight'] ?? (quick ? '1,50' : '1,10,50,256'))
+const rounds = Number(values.rounds ?? (quick ? 3 : 5))
+const milliseconds = Number(values.ms ?? (quick ? 500 : 1_000))
+const clients = (values.clients?.split(',') ?? [...CLIENT_NAMES]).map(clientName)
+
+const upstream = await startUpstream(
+  bodies,
+  values.upstream === 'nginx' || values.upstream === 'testkit' ? values.upstream : null,
+)
+const shapes = bodies.flatMap(bytes => inFlights.map(inFlight => ({ bytes, inFlight })))
+const cells: Cell[] = shapes.flatMap(shape => clients.map(client => ({ client, ...shape, rounds: [] })))
+const total = cells.length * rounds
+let ended = 0
+
+try {
+  for (let round = 0; round < rounds; round += 1) {
+    for (const cell of inTurn(round)) {
+      const { client, bytes, inFlight } = cell
+      progress(`${ended + 1} of ${total}: ${client}, ${bytes} bytes, ${inFlight} in flight`)
+      const limits = { requests: 4_000_000, milliseconds, warmRequests: 20_000, warmMilliseconds: milliseconds / 2 }
+      cell.rounds.push(await measure({ client, url: upstream.url(bytes), inFlight, ...limits }, CLIENT_CPU))
+      ended += 1
+    }
+  }
+} finally {
+  endProgress()
+  await upstream.stop()
+}
+
+const folder = resolve(values.out)
+console.log(
+  await writeReport(folder, { upstream: upstream.name, pinned: CLIENT_CPU !== null, rounds, milliseconds, cells }),
+)
+console.log(`\nwritten to ${folder}`)
+
+/** Shape by shape; within a shape the client that begins is another one in each round. */
+function inTurn(round: number): Cell[] {
+  return shapes.flatMap((_, n) => {
+    const group = cells.slice(n * clients.length, (n + 1) * clients.length)
+    const first = round % clients.length
+    return [...group.slice(first), ...group.slice(0, first)]
+  })
+}
+
+function numbers(text: string): number[] {
+  return text.split(',').map(part => {
+    const value = Number(part)
+    if (Number.isInteger(value) && value > 0) return value
+    throw new Error(`a list of whole numbers from 1, not ${text}`)
+  })
+}
+
+function clientName(text: string): ClientName {
+  if (isClientName(text)) return text
+  throw new Error(`--clients: ${text} is none of ${CLIENT_NAMES.join(', ')}`)
+}

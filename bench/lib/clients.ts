@@ -1,0 +1,122 @@
+// The peers: one way to send one GET and read its body to the end, through each of the clients that are compared.
+//
+// Promise: each is set up as its users would for throughput, with as many connections as there are requests in flight, and counts the
+// connections that it opened. Used by `load.ts`. Not here: what is measured.
+
+import { subscribe } from 'node:diagnostics_channel'
+import { get, Agent as HttpAgent } from 'node:http'
+import { Pool } from 'forebay'
+import { Pool as UndiciPool } from 'undici'
+
+/** The peers, in the order of the tables. */
+export const CLIENT_NAMES = ['forebay-thread', 'forebay-event-loop', 'undici', 'node-http', 'fetch'] as const
+export type ClientName = (typeof CLIENT_NAMES)[number]
+
+export interface Client {
+  /** Sends one request; gives the number of bytes in the body. */
+  send(): Promise<number>
+  /** Connections opened so far. */
+  opened(): number
+  close(): Promise<void>
+}
+
+export function isClientName(text: string): text is ClientName {
+  return CLIENT_NAMES.some(name => name === text)
+}
+
+export function createClient(name: ClientName, url: URL, connections: number): Client {
+  switch (name) {
+    case 'forebay-thread':
+      return forebay('thread', url, connections)
+    case 'forebay-event-loop':
+      return forebay('event-loop', url, connections)
+    case 'undici':
+      return undici(url, connections)
+    case 'node-http':
+      return nodeHttp(url, connections)
+    case 'fetch':
+      return builtInFetch(url)
+  }
+}
+
+function forebay(runOn: 'thread' | 'event-loop', url: URL, connections: number): Client {
+  const pool = new Pool(url.origin, { runOn, limits: { maxConnections: connections } })
+  const path = url.pathname + url.search
+  return {
+    async send() {
+      const { status, body } = await pool.request({ path })
+      expectOk(status)
+      return (await body.bytes()).byteLength
+    },
+    opened: () => pool.stats.cxTotal,
+    close: () => pool.close(),
+  }
+}
+
+function undici(url: URL, connections: number): Client {
+  const pool = new UndiciPool(url.origin, { connections, pipelining: 1 })
+  const path = url.pathname + url.search
+  let opened = 0
+  pool.on('connect', () => {
+    opened += 1
+  })
+  return {
+    async send() {
+      const { statusCode, body } = await pool.request({ path, method: 'GET' })
+      expectOk(statusCode)
+      return (await body.arrayBuffer()).byteLength
+    },
+    opened: () => opened,
+    close: () => pool.close(),
+  }
+}
+
+function nodeHttp(url: URL, connections: number): Client {
+  const agent = new HttpAgent({ keepAlive: true, maxSockets: connections, maxFreeSockets: connections })
+  let opened = 0
+  return {
+    send: () =>
+      new Promise((resolve, reject) => {
+        const request = get(url, { agent }, response => {
+          let bytes = 0
+          response.on('data', (chunk: Uint8Array) => {
+            bytes += chunk.byteLength
+          })
+          response.on('error', reject)
+          response.on('end', () => {
+            if (response.statusCode === 200) resolve(bytes)
+            else reject(new Error(`status ${response.statusCode}`))
+          })
+        })
+        request.on('error', reject)
+        request.on('socket', () => {
+          if (!request.reusedSocket) opened += 1
+        })
+      }),
+    opened: () => opened,
+    async close() {
+      agent.destroy()
+    },
+  }
+}
+
+/** Node's own undici; it shares one agent for the process and opens as many connections as there are requests in flight. */
+function builtInFetch(url: URL): Client {
+  let opened = 0
+  subscribe('undici:client:connected', () => {
+    opened += 1
+  })
+  return {
+    async send() {
+      const response = await fetch(url)
+      expectOk(response.status)
+      return (await response.arrayBuffer()).byteLength
+    },
+    opened: () => opened,
+    async close() {},
+  }
+}
+
+function expectOk(status: number): void {
+  if (status !== 200) throw new Error(`status ${status}`)
+}
