@@ -1,0 +1,508 @@
+//! What each path answers: the head, and a source that gives the body piece by piece.
+//!
+//! Promise: no answer needs more memory than one block, whatever length was asked for (`/inspect`, `/headers` and `/echo-late` have bounds).
+//! Used by `connection`. Not here: when the answer is sent.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+use std::time::Duration;
+
+use crate::encoding::to_latin1;
+use crate::framing::{BodyLength, Head};
+use crate::json::Json;
+use crate::pattern;
+
+/// The body of most answers: 22 bytes.
+pub const BODY: &str = "hello from the testkit";
+
+/// Longest body that is made, in bytes. A guess: a day of loopback.
+const MAX_LENGTH: u64 = 1 << 40;
+
+/// Most fields that `/headers` answers. A guess: above what any client accepts.
+const MAX_FIELDS: u64 = 1_000_000;
+
+/// Most bytes of fields that `/headers` answers. A guess, as above.
+const MAX_FIELDS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Longest delay, in ms: an hour.
+const MAX_DELAY_MS: u64 = 3_600_000;
+
+/// Longest body that `/echo-late` keeps, in bytes. A guess.
+const MAX_COLLECTED: usize = 64 * 1024 * 1024;
+
+/// Bytes put into the output at once. A guess: one large write to the socket.
+const BLOCK: usize = 64 * 1024;
+
+/// Room for the framing of a chunk: 16 hex digits and two CRLF.
+const CHUNK_FRAMING: usize = 20;
+
+/// What a path asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Route {
+    Text,
+    Bytes(u64),
+    Chunked { len: u64, size: u64, trailers: bool },
+    CloseDelimited(u64),
+    Echo,
+    EchoLate,
+    Headers { count: u64, len: u64 },
+    Status(u16),
+    Close,
+    Inspect,
+    Old(Old),
+    Bad(&'static str),
+}
+
+/// How HTTP/1.0 is answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Old {
+    Close,
+    KeepAlive,
+    CloseDelimited,
+}
+
+/// Parses the path (its query is ignored); the second value is the delay before the answer.
+pub(super) fn parse(target: &str) -> (Route, Option<Duration>) {
+    let path = target.split('?').next().unwrap_or_default();
+    let mut parts = path.split('/').skip(1).peekable();
+    let mut delay = None;
+    if parts.peek() == Some(&"delay") {
+        parts.next();
+        match number(parts.next(), MAX_DELAY_MS) {
+            Some(ms) => delay = Some(Duration::from_millis(ms)),
+            None => return (Route::Bad("/delay/MS"), None),
+        }
+    }
+    (route(parts), delay)
+}
+
+fn route<'a>(mut parts: impl Iterator<Item = &'a str>) -> Route {
+    let name = parts.next();
+    let mut length = |max| number(parts.next(), max);
+    match name {
+        Some("bytes") => length(MAX_LENGTH).map_or(Route::Bad("/bytes/N"), Route::Bytes),
+        Some(name @ ("chunked" | "trailers")) => match (length(MAX_LENGTH), length(MAX_LENGTH)) {
+            (Some(len), Some(size)) if size > 0 => Route::Chunked {
+                len,
+                size,
+                trailers: name == "trailers",
+            },
+            _ => Route::Bad("/chunked/N/K"),
+        },
+        Some("close-delimited") => length(MAX_LENGTH).map_or(Route::Bad("/close-delimited/N"), Route::CloseDelimited),
+        Some("echo") => Route::Echo,
+        Some("echo-late") => Route::EchoLate,
+        Some("headers") => match (length(MAX_FIELDS), number(parts.next().or(Some("8")), MAX_FIELDS_BYTES)) {
+            (Some(count), Some(len)) if count * (len + 20) <= MAX_FIELDS_BYTES => Route::Headers { count, len },
+            _ => Route::Bad("/headers/N/LEN, 64 MiB in all"),
+        },
+        Some("status") => match length(999).and_then(|status| u16::try_from(status).ok()) {
+            Some(status @ 200..) => Route::Status(status),
+            _ => Route::Bad("/status/N from 200"),
+        },
+        Some("close") => Route::Close,
+        Some("inspect") => Route::Inspect,
+        Some("1.0") => match parts.next() {
+            None => Route::Old(Old::Close),
+            Some("keep-alive") => Route::Old(Old::KeepAlive),
+            Some("close-delimited") => Route::Old(Old::CloseDelimited),
+            Some(_) => Route::Bad("/1.0"),
+        },
+        _ => Route::Text,
+    }
+}
+
+fn number(text: Option<&str>, max: u64) -> Option<u64> {
+    let text = text.filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+    text.parse().ok().filter(|&value| value <= max)
+}
+
+/// What a request brought, as far as its answer needs it.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) route: Route,
+    pub(super) delay: Option<Duration>,
+    /// HEAD: the head of GET, no body.
+    pub(super) head_only: bool,
+    pub(super) minor: u8,
+    pub(super) keep_alive: bool,
+    pub(super) body: BodyLength,
+    pub(super) received: u64,
+    /// Whether the body so far is `pattern` from offset 0.
+    pub(super) patterned: bool,
+    /// The body, for `/echo-late`.
+    pub(super) collected: Vec<u8>,
+    /// Method, target and fields as they came, for `/inspect`.
+    pub(super) inspected: Option<Json>,
+}
+
+impl Exchange {
+    pub(super) fn new(head: &Head, request: &httparse::Request<'_, '_>) -> Self {
+        let target = request.path.unwrap_or_default();
+        let (mut route, delay) = parse(target);
+        if route == Route::Echo && (delay.is_some() || request.method == Some("HEAD")) {
+            route = Route::EchoLate;
+        }
+        Self {
+            route,
+            delay,
+            head_only: request.method == Some("HEAD"),
+            minor: head.minor,
+            keep_alive: head.keep_alive,
+            body: head.body,
+            received: 0,
+            patterned: true,
+            collected: Vec::new(),
+            inspected: (route == Route::Inspect).then(|| inspect(request)),
+        }
+    }
+
+    /// Takes in a piece of the request's body that is not echoed at once; false: more than is kept.
+    pub(super) fn take_in(&mut self, bytes: &[u8]) -> bool {
+        match self.route {
+            Route::EchoLate if self.collected.len() + bytes.len() > MAX_COLLECTED => return false,
+            Route::Inspect => self.patterned = self.patterned && pattern::matches(bytes, self.received),
+            Route::EchoLate => self.collected.extend_from_slice(bytes),
+            _ => {}
+        }
+        self.received += bytes.len() as u64;
+        true
+    }
+}
+
+/// The request as JSON: `method`, `path`, `version`, `headers` as `[name, value]` in order, values read as latin1.
+fn inspect(request: &httparse::Request<'_, '_>) -> Json {
+    let fields = request.headers.iter();
+    let fields = fields.map(|field| Json::from(vec![field.name.into(), to_latin1(field.value).into()]));
+    Json::object([
+        ("method", request.method.unwrap_or_default().into()),
+        ("path", request.path.unwrap_or_default().into()),
+        ("version", format!("1.{}", request.version.unwrap_or_default()).into()),
+        ("headers", fields.collect::<Vec<_>>().into()),
+    ])
+}
+
+/// Where the connection stands, for `/inspect`, and what each answer adds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) connection: u64,
+    pub(super) nth: u64,
+    pub(super) keep_alive_field: Option<&'a str>,
+}
+
+/// The body of an answer that is still to be sent.
+#[derive(Debug)]
+pub(super) enum Source {
+    Empty,
+    Owned {
+        bytes: Cow<'static, [u8]>,
+        at: usize,
+    },
+    Pattern {
+        at: u64,
+        end: u64,
+    },
+    Chunked {
+        at: u64,
+        end: u64,
+        size: u64,
+        left_in_chunk: u64,
+        trailers: bool,
+    },
+}
+
+/// Writes the head of the answer and returns its body. `exchange.keep_alive` is false afterwards if the answer ends the connection.
+pub(super) fn answer(exchange: &mut Exchange, place: Place<'_>, out: &mut Vec<u8>) -> Source {
+    let plain_get = exchange.route == Route::Text && exchange.keep_alive && !exchange.head_only && exchange.minor == 1;
+    if plain_get && place.keep_alive_field.is_none() {
+        out.extend_from_slice(USUAL.as_bytes());
+        return Source::Empty;
+    }
+    let text = || Cow::Borrowed(BODY.as_bytes());
+    let fixed = |bytes: Cow<'static, [u8]>| (Some(bytes.len() as u64), Source::Owned { bytes, at: 0 });
+    let (mut status, mut version, mut extra) = (200, 1, Vec::new());
+    let (length, source) = match exchange.route {
+        Route::Text => fixed(text()),
+        Route::Bytes(len) => (Some(len), Source::Pattern { at: 0, end: len }),
+        // HTTP/1.0 knows no chunks.
+        Route::Chunked { len, .. } if exchange.minor == 0 => (None, Source::Pattern { at: 0, end: len }),
+        Route::Chunked { len, size, trailers } => (
+            None,
+            Source::Chunked {
+                at: 0,
+                end: len,
+                size,
+                left_in_chunk: 0,
+                trailers,
+            },
+        ),
+        Route::CloseDelimited(len) => (None, Source::Pattern { at: 0, end: len }),
+        Route::Echo | Route::EchoLate => fixed(Cow::Owned(std::mem::take(&mut exchange.collected))),
+        Route::Headers { count, len } => {
+            let value = "v".repeat(usize::try_from(len).unwrap_or_default());
+            for i in 0..count {
+                let _ = write!(extra, "x-header-{i}: {value}\r\n");
+            }
+            fixed(text())
+        }
+        Route::Status(204) => {
+            status = 204;
+            (Some(0), Source::Empty)
+        }
+        // The length that GET with 200 would have had: allowed, and a trap for parsers that wait for it.
+        Route::Status(304) => {
+            status = 304;
+            (Some(BODY.len() as u64), Source::Empty)
+        }
+        Route::Status(code) => {
+            status = code;
+            fixed(text())
+        }
+        Route::Close => {
+            exchange.keep_alive = false;
+            fixed(text())
+        }
+        Route::Inspect => fixed(Cow::Owned(inspection(exchange, place).into_bytes())),
+        Route::Old(kind) => {
+            version = 0;
+            exchange.keep_alive = exchange.keep_alive && kind == Old::KeepAlive;
+            let (length, source) = fixed(text());
+            (length.filter(|_| kind != Old::CloseDelimited), source)
+        }
+        Route::Bad(usage) => {
+            status = 400;
+            fixed(Cow::Borrowed(usage.as_bytes()))
+        }
+    };
+    let chunked = matches!(source, Source::Chunked { .. });
+    if length.is_none() && !chunked {
+        exchange.keep_alive = false;
+    }
+    let _ = write!(out, "HTTP/1.{version} {status} {}\r\n", reason(status));
+    let content_type = if exchange.route == Route::Inspect {
+        "application/json"
+    } else {
+        "text/plain"
+    };
+    let _ = write!(out, "server: forebay-testkit\r\ncontent-type: {content_type}\r\n");
+    out.extend_from_slice(&extra);
+    match length {
+        // RFC 9110 section 8.6: never in a 204.
+        _ if status == 204 => {}
+        Some(length) => {
+            let _ = write!(out, "content-length: {length}\r\n");
+        }
+        None if chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        None => {}
+    }
+    connection_fields(exchange, version, place, out);
+    out.extend_from_slice(b"\r\n");
+    if exchange.head_only { Source::Empty } else { source }
+}
+
+/// The head of a streamed `/echo`; its body is what arrives.
+pub(super) fn echo_head(exchange: &mut Exchange, place: Place<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 200 OK\r\nserver: forebay-testkit\r\ncontent-type: application/octet-stream\r\n");
+    match exchange.body {
+        BodyLength::Known(length) => {
+            let _ = write!(out, "content-length: {length}\r\n");
+        }
+        BodyLength::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+    }
+    connection_fields(exchange, 1, place, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn connection_fields(exchange: &Exchange, version: u8, place: Place<'_>, out: &mut Vec<u8>) {
+    if !exchange.keep_alive {
+        out.extend_from_slice(b"connection: close\r\n");
+        return;
+    }
+    if version == 0 || exchange.minor == 0 {
+        out.extend_from_slice(b"connection: keep-alive\r\n");
+    }
+    if let Some(value) = place.keep_alive_field {
+        let _ = write!(out, "keep-alive: {value}\r\n");
+    }
+}
+
+fn inspection(exchange: &mut Exchange, place: Place<'_>) -> String {
+    let mut json = exchange.inspected.take().unwrap_or(Json::Null);
+    if let Json::Object(pairs) = &mut json {
+        pairs.push(("bodyLength".to_owned(), exchange.received.into()));
+        pairs.push(("bodyChunked".to_owned(), (exchange.body == BodyLength::Chunked).into()));
+        pairs.push(("bodyIsPattern".to_owned(), exchange.patterned.into()));
+        pairs.push(("connection".to_owned(), place.connection.into()));
+        pairs.push(("request".to_owned(), place.nth.into()));
+    }
+    json.to_string()
+}
+
+/// The answer to a request that is malformed; the connection ends with it.
+pub(super) fn refuse(why: &str, out: &mut Vec<u8>) {
+    let _ = write!(
+        out,
+        "HTTP/1.1 400 Bad Request\r\nserver: forebay-testkit\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{why}",
+        why.len()
+    );
+}
+
+/// The answer to a plain GET, ready made.
+const USUAL: &str = "HTTP/1.1 200 OK\r\nserver: forebay-testkit\r\ncontent-type: text/plain\r\ncontent-length: 22\r\n\r\n\
+                     hello from the testkit";
+
+impl Source {
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Owned { bytes, at } => *at == bytes.len(),
+            Self::Pattern { at, end } => at == end,
+            // Ends by becoming Empty, with its last chunk.
+            Self::Chunked { .. } => false,
+        }
+    }
+
+    /// Adds at most about one block to the output.
+    pub(super) fn fill(&mut self, out: &mut Vec<u8>) {
+        let limit = out.len() + BLOCK;
+        match self {
+            Self::Empty => {}
+            Self::Owned { bytes, at } => {
+                let take = BLOCK.min(bytes.len() - *at);
+                out.extend_from_slice(&bytes[*at..*at + take]);
+                *at += take;
+            }
+            Self::Pattern { at, end } => extend_pattern(out, at, *end, BLOCK),
+            Self::Chunked {
+                at,
+                end,
+                size,
+                left_in_chunk,
+                trailers,
+            } => {
+                while out.len() + CHUNK_FRAMING < limit {
+                    if *left_in_chunk == 0 {
+                        *left_in_chunk = (*size).min(*end - *at);
+                        let _ = write!(out, "{left_in_chunk:x}\r\n");
+                        if *left_in_chunk == 0 {
+                            if *trailers {
+                                let _ = write!(out, "x-length: {end}\r\nx-end: yes\r\n");
+                            }
+                            out.extend_from_slice(b"\r\n");
+                            *self = Self::Empty;
+                            return;
+                        }
+                    }
+                    let before = *at;
+                    let room = limit.saturating_sub(out.len());
+                    extend_pattern(out, at, before + *left_in_chunk, room);
+                    *left_in_chunk -= *at - before;
+                    if *left_in_chunk == 0 {
+                        out.extend_from_slice(b"\r\n");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn extend_pattern(out: &mut Vec<u8>, at: &mut u64, end: u64, room: usize) {
+    let take = usize::try_from(end - *at).unwrap_or(usize::MAX).min(room);
+    pattern::extend(out, *at, take);
+    *at += take as u64;
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Status",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_told_apart() {
+        for (path, route) in [
+            ("/", Route::Text),
+            ("/any/thing?bytes/5", Route::Text),
+            ("/bytes/5?x", Route::Bytes(5)),
+            ("/bytes/x", Route::Bad("/bytes/N")),
+            ("/bytes/99999999999999", Route::Bad("/bytes/N")),
+            (
+                "/chunked/10/3",
+                Route::Chunked {
+                    len: 10,
+                    size: 3,
+                    trailers: false,
+                },
+            ),
+            ("/chunked/10/0", Route::Bad("/chunked/N/K")),
+            ("/status/199", Route::Bad("/status/N from 200")),
+            ("/status/999", Route::Status(999)),
+            ("/headers/3", Route::Headers { count: 3, len: 8 }),
+            ("/1.0/keep-alive", Route::Old(Old::KeepAlive)),
+        ] {
+            assert_eq!(parse(path), (route, None), "{path}");
+        }
+        assert_eq!(
+            parse("/delay/7/bytes/1"),
+            (Route::Bytes(1), Some(Duration::from_millis(7)))
+        );
+        assert_eq!(parse("/delay/7"), (Route::Text, Some(Duration::from_millis(7))));
+    }
+
+    #[test]
+    fn the_ready_made_answer_is_framed_right() {
+        assert_eq!(BODY.len(), 22);
+        assert!(USUAL.ends_with(&format!("content-length: {}\r\n\r\n{BODY}", BODY.len())));
+    }
+
+    #[test]
+    fn chunks_never_need_more_than_a_block_of_memory() {
+        for (end, size) in [(0, 5), (1_000_000, 1), (1_000_000, 65_536), (1_000_000, 10_000_000)] {
+            let mut source = Source::Chunked {
+                at: 0,
+                end,
+                size,
+                left_in_chunk: 0,
+                trailers: false,
+            };
+            let mut wire = Vec::new();
+            while !source.is_empty() {
+                let before = wire.len();
+                source.fill(&mut wire);
+                assert!(wire.len() > before && wire.len() - before <= BLOCK + CHUNK_FRAMING);
+            }
+            let mut decoder = crate::framing::BodyDecoder::new(BodyLength::Chunked);
+            let mut body = Vec::new();
+            assert_eq!(
+                decoder.decode(&wire, usize::MAX, |bytes| body.extend_from_slice(bytes)),
+                Ok(wire.len())
+            );
+            assert!(decoder.is_done());
+            assert_eq!(body.len() as u64, end);
+            assert!(pattern::matches(&body, 0));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What a script is made of, and the short way to write one in Rust:
+//!
+//! ```
+//! use forebay_testkit::script::Script;
+//! let script = Script::new().request().send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel").close();
+//! assert_eq!(script.steps.len(), 3);
+//! ```
+
+use std::time::Duration;
+
+use crate::tls::TlsOptions;
+
+/// What one connection is to see.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Script {
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One thing that the server does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Reads one request head.
+    Head,
+    /// Reads one request, its body too.
+    Request,
+    /// Reads this many bytes.
+    Read(u64),
+    /// Reads until the peer ends its side.
+    ReadToEnd,
+    /// Sends bytes.
+    Send(Send),
+    /// Sends this many bytes of `pattern`.
+    Pattern(u64),
+    /// Sends bytes below TLS, as they are.
+    Raw(Send),
+    /// Waits.
+    Wait(Duration),
+    /// Waits for a signal to this connection that no earlier step has used up.
+    Signal,
+    /// TLS `close_notify`.
+    CloseNotify,
+    /// FIN, then reads until the peer ends its side (5 s at most), so that no RST follows. Without `close_notify`.
+    Close,
+    /// Closes at once: FIN, or RST if unread bytes are left.
+    Drop,
+    /// FIN; the connection goes on reading.
+    HalfClose,
+    /// RST.
+    Reset,
+    /// Reads nothing until the server stops.
+    Park,
+    /// Plays these steps so many times; `None`: for ever.
+    Repeat {
+        /// The steps.
+        steps: Vec<Step>,
+        /// How often.
+        times: Option<u64>,
+    },
+    /// A TLS handshake; later steps speak through it.
+    Tls(Handshake),
+    /// An encrypted TLS 1.3 record of any content type. After it nothing is decrypted any more.
+    Record {
+        /// 20 `change_cipher_spec`, 21 alert, 22 handshake, 23 application data.
+        content_type: u8,
+        /// What it carries, up to 16 KiB; may be empty.
+        bytes: Vec<u8>,
+        /// How many such records.
+        times: u64,
+    },
+    /// So many TLS 1.3 `KeyUpdate` messages, each with its new key.
+    KeyUpdates(u64),
+}
+
+/// Bytes and how they go out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Send {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// How often they are sent.
+    pub times: u64,
+    /// How they are cut.
+    pub pieces: Pieces,
+    /// Pause between two pieces.
+    pub every: Duration,
+}
+
+/// How bytes are cut into writes. (The system may join what it has not sent yet; a pause keeps pieces apart.)
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pieces {
+    /// In writes as large as is useful.
+    Whole,
+    /// In writes of so many bytes.
+    Of(usize),
+    /// In writes of 1 to 16 bytes, chosen by this seed.
+    Random(u64),
+}
+
+/// A TLS handshake as the server.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Handshake {
+    /// Certificate, ALPN, versions.
+    pub options: TlsOptions,
+    /// Stops after so many bytes of ours; later steps speak without TLS.
+    pub cut: Option<usize>,
+    /// Sends our handshake in pieces of so many bytes.
+    pub pieces: Option<usize>,
+    /// Pause between two pieces.
+    pub every: Duration,
+}
+
+impl From<TlsOptions> for Handshake {
+    fn from(options: TlsOptions) -> Self {
+        Self {
+            options,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Vec<u8>> for Send {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            times: 1,
+            pieces: Pieces::Whole,
+            every: Duration::ZERO,
+        }
+    }
+}
+
+impl Script {
+    /// Nothing: accepts, then records.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a step.
+    #[must_use]
+    pub fn step(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// Reads a request head.
+    #[must_use]
+    pub fn head(self) -> Self {
+        self.step(Step::Head)
+    }
+
+    /// Reads a request.
+    #[must_use]
+    pub fn request(self) -> Self {
+        self.step(Step::Request)
+    }
+
+    /// Sends bytes.
+    #[must_use]
+    pub fn send(self, bytes: impl AsRef<[u8]>) -> Self {
+        self.step(Step::Send(Send::from(bytes.as_ref().to_vec())))
+    }
+
+    /// Sends bytes so many times.
+    #[must_use]
+    pub fn send_times(self, bytes: impl AsRef<[u8]>, times: u64) -> Self {
+        self.step(Step::Send(Send {
+            times,
+            ..Send::from(bytes.as_ref().to_vec())
+        }))
+    }
+
+    /// Sends bytes in pieces, with a pause between two.
+    #[must_use]
+    pub fn send_in(self, bytes: impl AsRef<[u8]>, pieces: Pieces, every: Duration) -> Self {
+        self.step(Step::Send(Send {
+            pieces,
+            every,
+            ..Send::from(bytes.as_ref().to_vec())
+        }))
+    }
+
+    /// Waits.
+    #[must_use]
+    pub fn wait(self, pause: Duration) -> Self {
+        self.step(Step::Wait(pause))
+    }
+
+    /// Waits for a signal.
+    #[must_use]
+    pub fn signal(self) -> Self {
+        self.step(Step::Signal)
+    }
+
+    /// FIN, in order.
+    #[must_use]
+    pub fn close(self) -> Self {
+        self.step(Step::Close)
+    }
+
+    /// RST.
+    #[must_use]
+    pub fn reset(self) -> Self {
+        self.step(Step::Reset)
+    }
+
+    /// Reads nothing any more.
+    #[must_use]
+    pub fn park(self) -> Self {
+        self.step(Step::Park)
+    }
+
+    /// A TLS handshake.
+    #[must_use]
+    pub fn tls(self, handshake: impl Into<Handshake>) -> Self {
+        self.step(Step::Tls(handshake.into()))
+    }
+
+    /// Plays steps so many times; `None`: for ever.
+    #[must_use]
+    pub fn repeat(self, times: Option<u64>, steps: Script) -> Self {
+        self.step(Step::Repeat {
+            steps: steps.steps,
+            times,
+        })
+    }
+}
