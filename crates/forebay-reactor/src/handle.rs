@@ -14,7 +14,7 @@ use crate::exec::Exec;
 use crate::table::Shared;
 use crate::timers::Timer;
 
-/// Bytes that one read takes at most. Source: the largest that paid in a measurement over loopback; larger ones miss the cache.
+/// Bytes that one read takes at most: few system calls for a large body, and small enough to stay in the cache. A guess.
 pub(crate) const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// Reads and writes that one poll of a task may make before it must let others go on: a peer that sends as fast as we read would

@@ -17,10 +17,10 @@ use crate::handle::{Handle, Local};
 use crate::remote::{Remote, Waker};
 use crate::table::{SIGNAL, Shared};
 
-/// How long one `run` goes on. Source: half a millisecond is what an event loop does not notice. A guess.
+/// How long one `run` goes on by default: short beside the millisecond in which an event loop's timers count. A guess.
 const BUDGET: Duration = Duration::from_micros(500);
 
-/// Polls between two looks at the clock, which costs about as much as the poll of a small task.
+/// Polls between two looks at the clock: fewer make a small poll dearer, more let long ones overrun the budget. A guess.
 const POLLS_PER_LOOK: u32 = 4;
 
 /// Events taken from the system at once; more wait for the next select. 12 KiB on Linux. A guess.

@@ -93,10 +93,10 @@ impl Remote {
         drop(ready);
     }
 
-    /// The owner is about to wait. True: it must not, something is queued or announced.
+    /// The owner is about to wait. True: it must not, something was announced. What is queued it has to look for after this.
     pub(crate) fn fall_asleep(&self) -> bool {
         self.asleep.store(true, SeqCst);
-        self.announced.load(SeqCst) || self.ready() > 0
+        self.announced.load(SeqCst)
     }
 
     pub(crate) fn awake(&self) {

@@ -301,9 +301,9 @@ mod tests {
     #[test]
     fn a_failed_connect_fails_again_when_it_is_asked_again() {
         let reactor = Reactor::new(Clock::System).unwrap();
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let peer = listener.local_addr().unwrap();
-        drop(listener);
+        let taken = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        taken.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        let peer = taken.local_addr().unwrap().as_socket().unwrap();
         let stream = Stream::connect(&reactor.handle(), peer, &ConnectOptions::default()).unwrap();
         reactor.select(Some(Duration::from_secs(20)));
 

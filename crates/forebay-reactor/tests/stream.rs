@@ -24,9 +24,12 @@ async fn unquiet(stream: &Stream) {
     }
 }
 
-fn refused_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
+/// An address that stays taken while the socket lives, and where nobody listens.
+fn refusing() -> (socket2::Socket, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
 }
 
 #[test]
@@ -173,6 +176,10 @@ fn after_a_short_read_the_socket_is_known_to_be_drained() {
         unquiet(&stream).await;
         assert_eq!(read::<3>(&mut stream).await.unwrap(), b"abc");
         assert!(!stream.is_quiet(), "a full read proves nothing");
+        let (woken, waker) = Wakes::new();
+        assert!(poll_read::<3>(&mut stream, &mut Context::from_waker(&waker)).is_pending());
+        assert!(stream.is_quiet(), "a read that would block does");
+        assert_eq!(woken.count(), 0);
 
         peer.write_all(b"abc").unwrap();
         assert_eq!(read::<4>(&mut stream).await.unwrap(), b"abc");
@@ -247,8 +254,9 @@ fn a_shutdown_tells_the_peer_and_leaves_the_way_back_open() {
 fn a_port_without_a_listener_refuses() {
     let reactor = reactor();
     let handle = reactor.handle();
+    let (_taken, peer) = refusing();
     let error = block_on(&reactor, async move {
-        match Stream::connect(&handle, refused_port(), &ConnectOptions::default()) {
+        match Stream::connect(&handle, peer, &ConnectOptions::default()) {
             Ok(stream) => connected(&stream).await.unwrap_err(),
             Err(at_once) => at_once,
         }
@@ -280,7 +288,8 @@ fn an_address_of_another_family_cannot_be_left_from() {
         local_address: Some(Ipv6Addr::LOCALHOST.into()),
         ..ConnectOptions::default()
     };
-    assert!(Stream::connect(&reactor.handle(), refused_port(), &options).is_err());
+    let (_taken, peer) = refusing();
+    assert!(Stream::connect(&reactor.handle(), peer, &options).is_err());
     assert_eq!(reactor.sockets(), 0);
 }
 
@@ -335,6 +344,34 @@ fn a_task_that_could_read_for_ever_lets_others_go_on() {
     turn_until(&reactor, || total.get() == BYTES);
     assert!(most.get() <= 32, "{} reads in one poll", most.get());
     assert!(rounds.get() > 1);
+}
+
+#[test]
+fn the_reads_of_one_task_are_not_counted_against_the_next() {
+    const BYTES: usize = 20;
+    let reactor = reactor();
+    let polls_with_data = Count::default();
+    for _ in 0..2 {
+        let (mut stream, mut peer) = connect(&reactor.handle());
+        peer.write_all(&[7; BYTES]).unwrap();
+        let (polls, mut total) = (Rc::clone(&polls_with_data), 0);
+        reactor.handle().spawn(poll_fn(move |cx| {
+            let before = total;
+            while total < BYTES {
+                let Poll::Ready(got) = poll_read::<1>(&mut stream, cx) else {
+                    break;
+                };
+                total += got.unwrap().len();
+            }
+            if total > before {
+                bump(&polls);
+            }
+            if total == BYTES { Poll::Ready(()) } else { Poll::Pending }
+        }));
+    }
+
+    turn_until(&reactor, || reactor.tasks() == 0);
+    assert_eq!(polls_with_data.get(), 2, "each took all of its bytes at once");
 }
 
 #[test]
