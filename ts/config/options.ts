@@ -1,0 +1,293 @@
+// What users write. Every field is optional and may be `undefined`: the default. `null` means off, where it is allowed.
+//
+// Conventions: durations are whole ms up to 2^31-1, `0` and `Infinity` mean off; sizes are bytes; limits are whole numbers, `0` is
+// none and `Infinity` unlimited; shares go from 0 to 1. An unknown field is refused. Defaults and their sources: `defaults.ts`.
+// Used by callers and by `parse.ts`. Not here: the parsed form (`parsed.ts`).
+
+/** Limits in time, of every request of the pool. */
+export interface RequestTimeouts {
+  /**
+   * Longest wait for a connection, in ms. `0`: no bound.
+   * @default 15_000
+   */
+  readonly queueTimeout?: number | undefined
+  /**
+   * From the request sent to its final response head, in ms; a 1xx does not restart it. `0`: no bound.
+   * @default 30_000
+   */
+  readonly headersTimeout?: number | undefined
+  /**
+   * Longest pause in a body, either way, while our side is ready, in ms. `0`: no bound.
+   * @default 30_000
+   */
+  readonly bodyIdleTimeout?: number | undefined
+}
+
+/** Envoy's thresholds, for one priority. */
+export interface Limits {
+  /**
+   * Connections open at once. `0`: still one, where there is none.
+   * @default 1024
+   */
+  readonly maxConnections?: number | undefined
+  /**
+   * Requests that wait for a connection. `0` refuses every request that finds no free connection.
+   * @default 1024
+   */
+  readonly maxPendingRequests?: number | undefined
+  /**
+   * Requests in flight. `0` refuses all.
+   * @default 1024
+   */
+  readonly maxRequests?: number | undefined
+  /**
+   * What happens at `maxRequests`: refuse, or wait as pending.
+   * @default 'reject'
+   */
+  readonly onMaxRequests?: 'reject' | 'queue' | undefined
+  /**
+   * Connection pools.
+   * @default Infinity
+   */
+  readonly maxConnectionPools?: number | undefined
+}
+
+/** The limits of priority `default`, and in `high` those of the other. */
+export interface LimitsOptions extends Limits {
+  /** Limits of priority `high`. What is not set here has its default, not the value beside it. */
+  readonly high?: Limits | undefined
+  /** Limits of one address, over both priorities. */
+  readonly perHost?:
+    | {
+        /**
+         * Connections open at once to one address.
+         * @default Infinity
+         */
+        readonly maxConnections?: number | undefined
+      }
+    | undefined
+}
+
+/** How connections are made, chosen and given up. */
+export interface ConnectionOptions {
+  /**
+   * To the end of the handshake, over all addresses, in ms, from 1. Never off.
+   * @default 5_000
+   */
+  readonly connectTimeout?: number | undefined
+  /**
+   * Until the next address is tried beside the one before, in ms. `0`: all at once.
+   * @default 300
+   */
+  readonly addressDelay?: number | undefined
+  /**
+   * How long an unused connection is kept, in ms. A lower `Keep-Alive: timeout` of the upstream less 1 s wins. `0`: for ever.
+   * @default 55_000
+   */
+  readonly idleTimeout?: number | undefined
+  /**
+   * Age at which a connection takes no more requests, in ms. `0`: none.
+   * @default 0
+   */
+  readonly maxConnectionDuration?: number | undefined
+  /**
+   * Share of `maxConnectionDuration` that is taken off at random, 0 to 1.
+   * @default 0.1
+   */
+  readonly durationJitter?: number | undefined
+  /**
+   * Requests after which a connection takes no more. `0`: no bound; `1`: no reuse.
+   * @default 0
+   */
+  readonly maxRequestsPerConnection?: number | undefined
+  /**
+   * How long a connection that takes no more requests may finish the others, in ms. `0`: as long as they need.
+   * @default 0
+   */
+  readonly drainTimeout?: number | undefined
+  /**
+   * Which of several free connections is used.
+   * @default 'least-loaded'
+   */
+  readonly pick?: 'least-loaded' | 'most-recent' | 'round-robin' | undefined
+  /**
+   * Which waiting requests fail when a connection cannot be made.
+   * @default 'uncovered'
+   */
+  readonly onConnectFailure?: 'uncovered' | 'all' | undefined
+  /**
+   * What becomes of a connection under way for which nobody waits any more.
+   * @default 'keep'
+   */
+  readonly onCancel?: 'keep' | 'close-excess' | undefined
+  /** Wait after failed connections: the second in a row waits up to `base` ms, each further one twice as long, to `max` ms. */
+  readonly connectBackoff?:
+    | {
+        /**
+         * In ms. `0`: no wait.
+         * @default 25
+         */
+        readonly base?: number | undefined
+        /**
+         * In ms, from 1.
+         * @default 250
+         */
+        readonly max?: number | undefined
+      }
+    | undefined
+  /**
+   * Connections made per request, 1 to 3.
+   * @default 1
+   */
+  readonly preconnectRatio?: number | undefined
+  /**
+   * Address to connect from.
+   * @default null
+   */
+  readonly localAddress?: string | null | undefined
+  /**
+   * Path of a Unix socket to connect to. Names and TLS stay the origin's.
+   * @default null
+   */
+  readonly socketPath?: string | null | undefined
+}
+
+/** TLS of an `https:` origin. */
+export interface TlsOptions {
+  /**
+   * PEM certificates to trust instead of Node's.
+   * @default Node's
+   */
+  readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
+  /** PEM certificate chain of the client; with `key`. */
+  readonly cert?: string | Uint8Array | undefined
+  /** PEM private key of the client; with `cert`. */
+  readonly key?: string | Uint8Array | undefined
+  /**
+   * Name that is asked for and verified.
+   * @default the origin's host
+   */
+  readonly servername?: string | undefined
+  /**
+   * Lowest version.
+   * @default 'TLSv1.2'
+   */
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
+  /**
+   * Sessions kept for resumption. `0`: none.
+   * @default 256
+   */
+  readonly sessionCache?: number | undefined
+  /**
+   * Trusts anybody. Warns once per pool.
+   * @default false
+   */
+  readonly dangerouslySkipVerification?: boolean | undefined
+}
+
+/** An address that a lookup found. */
+export interface LookupAddress {
+  readonly address: string
+  readonly family: 4 | 6
+  /** Seconds for which it is valid. */
+  readonly ttl?: number | undefined
+}
+
+/** Finds the addresses of a name. */
+export type Lookup = (hostname: string, options: { readonly signal: AbortSignal }) => Promise<readonly LookupAddress[]>
+
+/** How the origin's host becomes addresses. */
+export interface ResolverOptions {
+  /**
+   * Finds the addresses.
+   * @default dns.lookup with `all`
+   */
+  readonly lookup?: Lookup | undefined
+  /**
+   * Age at which the addresses of a pool in use are looked up again, in ms, from 1_000; a `ttl` counts instead.
+   * `0`: only when a request finds no connection.
+   * @default 5_000
+   */
+  readonly refresh?: number | undefined
+  /**
+   * Longest wait for one lookup, in ms, from 1.
+   * @default 5_000
+   */
+  readonly timeout?: number | undefined
+  /**
+   * Whether connections to an address that is gone take no more requests.
+   * @default true
+   */
+  readonly drainVanished?: boolean | undefined
+  /** Whether a (canonical) address may be connected to. If none may: `FB_ADDRESS_DENIED`. */
+  readonly filter?: ((address: string) => boolean) | undefined
+}
+
+/** Bounds on what is sent and taken. */
+export interface Bounds {
+  /**
+   * Bytes of a response head, from 1_024 to 16_777_216.
+   * @default 65_536
+   */
+  readonly maxHeadSize?: number | undefined
+  /**
+   * Fields of a response head, from 1 to 10_000.
+   * @default 100
+   */
+  readonly maxHeadFields?: number | undefined
+  /**
+   * Bytes of a request's path with its query, from 1 to 131_072.
+   * @default 16_384
+   */
+  readonly maxPathSize?: number | undefined
+  /**
+   * Bytes of a request's fields (name, value and 4 for each), from 0 to 262_144.
+   * @default 65_536
+   */
+  readonly maxRequestHeadSize?: number | undefined
+  /**
+   * Fields of a request, from 0 to 10_000.
+   * @default 100
+   */
+  readonly maxRequestHeadFields?: number | undefined
+}
+
+/** Options of a pool. */
+export interface PoolOptions extends RequestTimeouts {
+  /**
+   * In stats and events.
+   * @default the origin
+   */
+  readonly name?: string | undefined
+  /**
+   * Versions of HTTP that may be used.
+   * @default 'auto'
+   */
+  readonly protocols?: 'auto' | readonly 'h1'[] | undefined
+  readonly limits?: LimitsOptions | undefined
+  readonly connection?: ConnectionOptions | undefined
+  readonly tls?: TlsOptions | undefined
+  readonly resolver?: ResolverOptions | undefined
+  readonly bounds?: Bounds | undefined
+  /**
+   * What the pool itself may send again, before any response head: what the upstream cannot have processed, and of idempotent
+   * requests those that met a connection which was just closed; only the former; nothing.
+   * @default 'idempotent'
+   */
+  readonly replay?: 'idempotent' | 'unprocessed' | 'none' | undefined
+  /**
+   * Bytes of a body that are held natively, per exchange and direction, from 16_384.
+   * @default 262_144
+   */
+  readonly bodyBuffer?: number | undefined
+  /**
+   * Bytes of a response body that are collected, else `FB_BODY_TOO_LARGE`. `Infinity`: no bound.
+   * @default 67_108_864
+   */
+  readonly maxReadSize?: number | undefined
+  /**
+   * Who does the protocol work: a native thread, or Node's own loop (least CPU and latency). `auto`: the loop where one CPU is available.
+   * @default 'auto'
+   */
+  readonly runOn?: 'auto' | 'thread' | 'event-loop' | undefined
+}

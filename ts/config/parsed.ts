@@ -1,0 +1,75 @@
+// The parsed form of a pool's options: every field there, checked, frozen. This is `pool.config`.
+//
+// Durations: whole ms, 0 is off. Limits: `Infinity` is unlimited. Used by everyone above. Not here: what the fields mean (`options.ts`).
+
+import type { Lookup } from './options.js'
+import type { TlsConfig } from './tls.js'
+
+export interface LimitsConfig {
+  readonly maxConnections: number
+  readonly maxPendingRequests: number
+  readonly maxRequests: number
+  readonly onMaxRequests: 'reject' | 'queue'
+  readonly maxConnectionPools: number
+}
+
+export interface PoolLimitsConfig extends LimitsConfig {
+  readonly high: LimitsConfig
+  readonly perHost: { readonly maxConnections: number }
+}
+
+export interface ConnectionConfig {
+  readonly connectTimeout: number
+  readonly addressDelay: number
+  readonly idleTimeout: number
+  readonly maxConnectionDuration: number
+  readonly durationJitter: number
+  readonly maxRequestsPerConnection: number
+  readonly drainTimeout: number
+  readonly pick: 'least-loaded' | 'most-recent' | 'round-robin'
+  readonly onConnectFailure: 'uncovered' | 'all'
+  readonly onCancel: 'keep' | 'close-excess'
+  readonly connectBackoff: { readonly base: number; readonly max: number }
+  readonly preconnectRatio: number
+  readonly localAddress: string | null
+  readonly socketPath: string | null
+}
+
+export interface ResolverConfig {
+  /** Null: dns.lookup. */
+  readonly lookup: Lookup | null
+  readonly refresh: number
+  readonly timeout: number
+  readonly drainVanished: boolean
+  readonly filter: ((address: string) => boolean) | null
+}
+
+export interface BoundsConfig {
+  readonly maxHeadSize: number
+  readonly maxHeadFields: number
+  readonly maxPathSize: number
+  readonly maxRequestHeadSize: number
+  readonly maxRequestHeadFields: number
+}
+
+/** Every option of a pool, parsed. */
+export interface PoolConfig {
+  readonly name: string
+  /** `scheme://host[:port]`, canonical. */
+  readonly origin: string
+  readonly protocols: readonly 'h1'[]
+  readonly limits: PoolLimitsConfig
+  readonly connection: ConnectionConfig
+  /** Null exactly where the origin is `http:`. Certificates and keys are not kept here. */
+  readonly tls: TlsConfig | null
+  readonly resolver: ResolverConfig
+  readonly bounds: BoundsConfig
+  readonly queueTimeout: number
+  readonly headersTimeout: number
+  readonly bodyIdleTimeout: number
+  readonly replay: 'idempotent' | 'unprocessed' | 'none'
+  readonly bodyBuffer: number
+  readonly maxReadSize: number
+  /** What was decided, never `auto`. */
+  readonly runOn: 'thread' | 'event-loop'
+}

@@ -1,0 +1,27 @@
+// What was tried for a request, and in which protocol. The lowest types of the package: errors and responses carry them.
+// Used by `errors.ts` and `response/`. Not here: when a try may be repeated (the core, later `request/retry.ts`).
+
+import type { ErrorCode } from './codes.js'
+
+/** A version of HTTP. `h2` on an `http:` origin is prior knowledge (h2c). */
+export type Protocol = 'h1' | 'h2' | 'h3'
+
+/** Which of the two queues and sets of limits a request uses. */
+export type Priority = 'default' | 'high'
+
+/** One try at a request and how it ended. `endpoint` is where it was sent; null where none was reached. */
+export type Attempt =
+  | { readonly type: 'response'; readonly endpoint: string; readonly status: number; readonly durationMs: number }
+  | {
+      readonly type: 'failure'
+      readonly endpoint: string | null
+      readonly code: ErrorCode
+      readonly durationMs: number
+      readonly then: 'replay' | 'retry' | 'gave-up'
+    }
+
+/** A try that failed and was the last one. */
+export function lastAttempt(endpoint: string | null, code: ErrorCode, durationMs: number): Attempt {
+  // biome-ignore lint/suspicious/noThenProperty: the word of the public type; it is a string, so nothing can take it for a promise.
+  return { type: 'failure', endpoint, code, durationMs, then: 'gave-up' }
+}

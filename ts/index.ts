@@ -1,0 +1,52 @@
+// The public names, one by one. Defines nothing.
+
+export type {
+  Bounds,
+  ConnectionOptions,
+  Limits,
+  LimitsOptions,
+  Lookup,
+  LookupAddress,
+  PoolOptions,
+  RequestTimeouts,
+  ResolverOptions,
+  TlsOptions,
+} from './config/options.js'
+export type {
+  BoundsConfig,
+  ConnectionConfig,
+  LimitsConfig,
+  PoolConfig,
+  PoolLimitsConfig,
+  ResolverConfig,
+} from './config/parsed.js'
+export type { TlsConfig } from './config/tls.js'
+export type { Attempt, Priority, Protocol } from './errors/attempt.js'
+export type { ErrorCode, ErrorKind, Flag, Phase, Retryable } from './errors/codes.js'
+export {
+  BodyError,
+  BreakerError,
+  ClosedError,
+  ConfigError,
+  ConnectError,
+  ForebayError,
+  InternalError,
+  type LimitName,
+  OverflowError,
+  ProtocolError,
+  RequestError,
+  ResetError,
+  TimeoutError,
+  UnavailableError,
+} from './errors/errors.js'
+export { Pool } from './pool/native-pool.js'
+export type { AbstractPool, CloseOptions, PoolEvents } from './pool/pool.js'
+export type { GaugeName, Histogram, HistogramName, LimitGauge, PoolStats, StatName } from './pool/stats.js'
+export type { BodyInput } from './request/body.js'
+export type { HeadersInput, HeaderValue } from './request/headers.js'
+export type { QueryInput } from './request/query.js'
+export type { ExchangeOptions, RequestOptions } from './request/request.js'
+export type { ResponseBody } from './response/body.js'
+export type { ConnectionInfo } from './response/connection.js'
+export type { HeaderMap } from './response/headers.js'
+export type { PoolResponse, ResponseHead, Timings } from './response/response.js'

@@ -1,0 +1,329 @@
+// The way across, one per environment and runner: requests out, in order, once a turn; deliveries in, to whom they are for.
+//
+// Promise: a request number is used again only after its terminal record; every request that was submitted is settled once, by its
+// record or, if the channel itself breaks, with FB_INTERNAL. Records are handed over in the order in which they were written.
+// Nothing is written while the caller's code may run (`#busy`): what must be said then is said right after.
+// Used by `pool/native-pool.ts`. Not here: the bytes of records (`encode.ts`, `decode.ts`).
+
+import { CODES, PHASES } from '../errors/codes.js'
+import { InternalError, RequestError } from '../errors/errors.js'
+import { type DeliverySink, Slab } from './decode.js'
+import type {
+  NativeAddress,
+  NativeBinding,
+  NativeChannel,
+  NativeConnection,
+  NativeFailure,
+  NativePoolConfig,
+  Runner,
+} from './dto.js'
+import { type RequestSource, SubmitBuffer } from './encode.js'
+import { submitKind } from './layout.js'
+
+/** A request under way. One of the last three calls, or `complete`, ends it. */
+export interface ExchangeSink {
+  /** Its number; -1 before it is submitted and after it ended. */
+  id: number
+  complete(
+    status: number,
+    text: string,
+    headLength: number,
+    bytes: Uint8Array | null,
+    connection: NativeConnection,
+    reused: boolean,
+    queueMicros: number,
+    headMicros: number,
+  ): void
+  head(
+    status: number,
+    text: string,
+    bodyTotal: number,
+    connection: NativeConnection,
+    reused: boolean,
+    queueMicros: number,
+    headMicros: number,
+  ): void
+  data(slab: Uint8Array, from: number, to: number): void
+  end(): void
+  fail(failure: NativeFailure): void
+  /** Our own side broke. */
+  broke(cause: unknown): void
+}
+
+/** A pool, as far as deliveries are about it. */
+export interface PoolSink {
+  connected(connection: NativeConnection): void
+  /** `code` is an index into the table of codes plus one; 0: in order. */
+  disconnected(connection: NativeConnection, code: number): void
+  poolClosed(): void
+}
+
+/** See above. */
+export class Channel implements DeliverySink {
+  readonly statNames: readonly string[]
+  /** Monotonic time of the turn's first submission, in ms: one clock call serves all. */
+  turnMs = 0
+  readonly #submit: SubmitBuffer = new SubmitBuffer()
+  readonly #slab: Slab = new Slab()
+  readonly #native: NativeChannel
+  /** By request number; null: free. */
+  readonly #exchanges: (ExchangeSink | null)[] = []
+  readonly #free: number[] = []
+  readonly #pools: Map<number, PoolSink> = new Map()
+  readonly #connections: Map<number, NativeConnection> = new Map()
+  /** Connections that went in this delivery: its other records may still name them. */
+  readonly #gone: number[] = []
+  readonly #onTurnEnd: () => void
+  #scheduled = false
+  /** True while a caller's getters or the decoder run. */
+  #busy = false
+  /** Control records that came meanwhile: kind, subject, bytes, and again. */
+  #deferred: number[] = []
+  #broken: InternalError | null = null
+
+  constructor(binding: NativeBinding, runner: Runner) {
+    checkTables(binding)
+    this.statNames = Object.freeze(binding.statNames())
+    this.#onTurnEnd = () => {
+      this.#scheduled = false
+      this.#flush()
+    }
+    this.#native = new binding.Channel(runner, this.#submit.bytes, this.#slab.bytes, length => this.#deliver(length))
+  }
+
+  /** Requests under way. */
+  get inFlight(): number {
+    return this.#exchanges.length - this.#free.length
+  }
+
+  createPool(config: NativePoolConfig, sink: PoolSink): number {
+    const pool = this.#native.createPool(config)
+    this.#pools.set(pool, sink)
+    return pool
+  }
+
+  /** Takes effect before every request that is submitted from now on. */
+  setAddresses(pool: number, addresses: NativeAddress[]): void {
+    this.#native.setAddresses(pool, addresses)
+  }
+
+  stats(pool: number, into: Float64Array): void {
+    this.#native.stats(pool, into)
+  }
+
+  /** After `poolClosed`: its counters are not needed any more. */
+  forgetPool(pool: number): void {
+    this.#native.forgetPool(pool)
+  }
+
+  /**
+   * Submits a request. `room`: most bytes its head can take; `grant`: bytes of response body that may come before more credit.
+   * Throws where the request refuses itself; then nothing of it is left.
+   */
+  submit(pool: number, source: RequestSource, room: number, grant: number, exchange: ExchangeSink): void {
+    if (this.#broken !== null) throw this.#broken
+    if (this.#busy) throw new RequestError('options', 'a getter in the options of a request makes another request')
+    if (!this.#submit.fits(room, source.body)) this.#flush()
+    const free = this.#free
+    const id = free.length > 0 ? (free[free.length - 1] as number) : this.#exchanges.length
+    this.#busy = true
+    try {
+      this.#submit.request(id, pool, source, grant)
+    } finally {
+      this.#busy = false
+      if (this.#deferred.length > 0) this.#catchUp()
+    }
+    if (free.length > 0) free.pop()
+    this.#exchanges[id] = exchange
+    exchange.id = id
+    this.#schedule()
+    if (this.#submit.rest !== null) this.#submitRest(id, exchange, this.#submit.rest)
+  }
+
+  /** The rest of a body that did not fit beside its head. The request may end meanwhile: then nobody wants it. */
+  #submitRest(id: number, exchange: ExchangeSink, first: Uint8Array): void {
+    let rest: Uint8Array | null = first
+    while (rest !== null) {
+      if (!this.#submit.body(id, rest)) {
+        this.#flush()
+        if (this.#exchanges[id] !== exchange) {
+          this.#submit.rest = null
+          return
+        }
+        continue
+      }
+      rest = this.#submit.rest
+    }
+  }
+
+  /** The caller does not want the answer any more; the terminal record still comes. */
+  cancel(id: number): void {
+    this.#control(submitKind.CANCEL, id, 0)
+  }
+
+  /** `bytes` of a response body were taken. */
+  credit(id: number, bytes: number): void {
+    this.#control(submitKind.CREDIT, id, bytes)
+  }
+
+  closePool(pool: number): void {
+    this.#control(submitKind.POOL_CLOSE, pool, 0)
+  }
+
+  destroyPool(pool: number): void {
+    this.#control(submitKind.POOL_DESTROY, pool, 0)
+  }
+
+  #control(kind: number, subject: number, bytes: number): void {
+    if (this.#broken !== null) return
+    if (this.#busy) {
+      this.#deferred.push(kind, subject, bytes)
+      return
+    }
+    while (!this.#submit.control(kind, subject, bytes)) this.#flush()
+    this.#schedule()
+  }
+
+  #catchUp(): void {
+    const deferred = this.#deferred
+    this.#deferred = []
+    for (let i = 0; i < deferred.length; i += 3) {
+      this.#control(deferred[i] as number, deferred[i + 1] as number, deferred[i + 2] as number)
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.turnMs = performance.now()
+    queueMicrotask(this.#onTurnEnd)
+  }
+
+  #flush(): void {
+    const { length } = this.#submit
+    if (length === 0 || this.#broken !== null) return
+    this.#submit.clear()
+    let delivered: number
+    try {
+      delivered = this.#native.flush(length)
+    } catch (cause) {
+      this.#break(cause)
+      return
+    }
+    if (delivered > 0) this.#deliver(delivered)
+  }
+
+  #deliver(length: number): void {
+    if (this.#broken !== null) return
+    this.#busy = true
+    try {
+      this.#slab.decode(length, this)
+      while (this.#gone.length > 0) this.#connections.delete(this.#gone.pop() as number)
+    } catch (cause) {
+      this.#break(cause)
+    } finally {
+      this.#busy = false
+    }
+    if (this.#deferred.length > 0) this.#catchUp()
+  }
+
+  /** Our own side is not sound any more: everything under way ends now, and nothing new begins. */
+  #break(cause: unknown): void {
+    this.#broken = new InternalError('FB_INTERNAL', 'the way to the native side broke', { cause })
+    this.#submit.clear()
+    for (const [id, exchange] of this.#exchanges.entries()) {
+      this.#exchanges[id] = null
+      if (exchange !== null) exchange.broke(this.#broken)
+    }
+    for (const pool of this.#pools.values()) pool.poolClosed()
+    this.#pools.clear()
+  }
+
+  #ended(id: number): ExchangeSink {
+    const exchange = this.#under(id)
+    this.#exchanges[id] = null
+    this.#free.push(id)
+    exchange.id = -1
+    return exchange
+  }
+
+  #under(id: number): ExchangeSink {
+    const exchange = this.#exchanges[id]
+    if (exchange === undefined || exchange === null) {
+      throw new InternalError('FB_INTERNAL', `a record for request ${id}, which is not under way`)
+    }
+    return exchange
+  }
+
+  #connection(id: number): NativeConnection {
+    const connection = this.#connections.get(id)
+    if (connection === undefined) throw new InternalError('FB_INTERNAL', `connection ${id} was never announced`)
+    return connection
+  }
+
+  complete(
+    id: number,
+    status: number,
+    text: string,
+    headLength: number,
+    bytes: Uint8Array | null,
+    connection: number,
+    reused: boolean,
+    queueMicros: number,
+    headMicros: number,
+  ): void {
+    const facts = this.#connection(connection)
+    this.#ended(id).complete(status, text, headLength, bytes, facts, reused, queueMicros, headMicros)
+  }
+
+  head(
+    id: number,
+    status: number,
+    text: string,
+    bodyTotal: number,
+    connection: number,
+    reused: boolean,
+    queueMicros: number,
+    headMicros: number,
+  ): void {
+    const facts = this.#connection(connection)
+    this.#under(id).head(status, text, bodyTotal, facts, reused, queueMicros, headMicros)
+  }
+
+  data(id: number, slab: Uint8Array, from: number, to: number): void {
+    this.#under(id).data(slab, from, to)
+  }
+
+  end(id: number): void {
+    this.#ended(id).end()
+  }
+
+  fail(id: number, failure: Omit<NativeFailure, 'connection'>, connection: number): void {
+    this.#ended(id).fail({ ...failure, connection: this.#connections.get(connection) ?? null })
+  }
+
+  connected(pool: number, connection: NativeConnection): void {
+    this.#connections.set(connection.id, connection)
+    this.#pools.get(pool)?.connected(connection)
+  }
+
+  disconnected(pool: number, id: number, code: number): void {
+    const connection = this.#connection(id)
+    this.#gone.push(id)
+    this.#pools.get(pool)?.disconnected(connection, code)
+  }
+
+  poolClosed(id: number): void {
+    const pool = this.#pools.get(id)
+    this.#pools.delete(id)
+    pool?.poolClosed()
+  }
+}
+
+/** Codes and phases cross as indices: a binary of another version would make wrong errors of them. */
+function checkTables(binding: NativeBinding): void {
+  const codes = CODES.map(entry => entry.code).join()
+  if (binding.codeNames().join() !== codes || binding.phaseNames().join() !== PHASES.join()) {
+    throw new InternalError('FB_INTERNAL', 'the native binary belongs to another version of forebay')
+  }
+}

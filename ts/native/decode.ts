@@ -1,0 +1,182 @@
+// Reads the records of a delivery out of the slab and hands each to whom it is for.
+//
+// Promise: nothing of the slab is kept: text and bytes are copied out. A record that breaks the layout ends the decoding with an
+// `InternalError`. No code of users runs in here. Used by `channel.ts`. Not here: who a request is (`channel.ts`).
+
+import { InternalError } from '../errors/errors.js'
+import type { NativeConnection, NativeFailure } from './dto.js'
+import {
+  connected,
+  data,
+  deliverKind,
+  disconnected,
+  end,
+  fail,
+  failFlag,
+  response,
+  responseFlag,
+  special,
+  word,
+} from './layout.js'
+
+/** Bytes of the slab. A guess, to be measured: what stays in a second-level cache. */
+export const SLAB_BYTES = 1_048_576
+
+/** Bodies up to this many bytes are kept in one string with the head: up to here a string is cheaper than a buffer (measured). */
+export const INLINE_BODY_BYTES = 4096
+
+/** Who takes the records. `id` is that of the request, pool or connection. */
+export interface DeliverySink {
+  /** A whole response: its head, then its body where `bytes` is null. */
+  complete(
+    id: number,
+    status: number,
+    text: string,
+    headLength: number,
+    bytes: Uint8Array | null,
+    connection: number,
+    reused: boolean,
+    queueMicros: number,
+    headMicros: number,
+  ): void
+  /** A head; the body follows. `bodyTotal` is -1 where it is not known. */
+  head(
+    id: number,
+    status: number,
+    text: string,
+    bodyTotal: number,
+    connection: number,
+    reused: boolean,
+    queueMicros: number,
+    headMicros: number,
+  ): void
+  /** `slab[from, to)` is a part of the body; it is only there during the call. */
+  data(id: number, slab: Uint8Array, from: number, to: number): void
+  end(id: number): void
+  fail(id: number, failure: Omit<NativeFailure, 'connection'>, connection: number): void
+  connected(pool: number, connection: NativeConnection): void
+  disconnected(pool: number, connection: number, code: number): void
+  poolClosed(pool: number): void
+}
+
+const KIND_MASK = 0xff
+const KIND_BITS = 8
+const MIN_RECORD_BYTES: number = end.WORDS * 4
+
+/** The slab, in the three views that decoding needs. */
+export class Slab {
+  readonly bytes: Uint8Array
+  readonly #buffer: Buffer
+  readonly #words: Uint32Array
+
+  constructor() {
+    const memory = new ArrayBuffer(SLAB_BYTES)
+    this.bytes = new Uint8Array(memory)
+    this.#buffer = Buffer.from(memory)
+    this.#words = new Uint32Array(memory)
+  }
+
+  /** Every record of `[0, length)`. */
+  decode(length: number, sink: DeliverySink): void {
+    let at = 0
+    while (at < length) {
+      const size = this.#words[at >>> 2] as number
+      if (size < MIN_RECORD_BYTES || (size & 3) !== 0 || size > length - at) {
+        throw new InternalError('FB_INTERNAL', `a record of ${size} bytes at ${at} of ${length}`)
+      }
+      this.#record(at, sink)
+      at += size
+    }
+  }
+
+  #record(at: number, sink: DeliverySink): void {
+    const words = this.#words
+    const w = at >>> 2
+    const kind = words[w + word.KIND] as number
+    const subject = words[w + word.SUBJECT] as number
+    switch (kind & KIND_MASK) {
+      case deliverKind.RESPONSE:
+        this.#response(at, w, subject, kind >>> KIND_BITS, sink)
+        return
+      case deliverKind.DATA: {
+        const from = at + data.WORDS * 4
+        sink.data(subject, this.bytes, from, from + (words[w + data.LENGTH] as number))
+        return
+      }
+      case deliverKind.END:
+        sink.end(subject)
+        return
+      case deliverKind.FAIL:
+        this.#fail(at, w, subject, kind >>> KIND_BITS, sink)
+        return
+      case deliverKind.POOL_CLOSED:
+        sink.poolClosed(subject)
+        return
+      case deliverKind.CONNECTED:
+        this.#connected(at, w, subject, sink)
+        return
+      case deliverKind.DISCONNECTED:
+        sink.disconnected(words[w + disconnected.POOL] as number, subject, words[w + disconnected.CODE] as number)
+        return
+      default:
+        throw new InternalError('FB_INTERNAL', `a record of unknown kind ${kind & KIND_MASK}`)
+    }
+  }
+
+  #response(at: number, w: number, id: number, flags: number, sink: DeliverySink): void {
+    const words = this.#words
+    const status = words[w + response.STATUS] as number
+    const connection = words[w + response.CONNECTION] as number
+    const headLength = words[w + response.HEAD_LENGTH] as number
+    const queueMicros = words[w + response.QUEUE_MICROS] as number
+    const headMicros = words[w + response.HEAD_MICROS] as number
+    const reused = (flags & responseFlag.REUSED) !== 0
+    const from = at + response.WORDS * 4
+    const bodyFrom = from + headLength
+    if ((flags & responseFlag.COMPLETE) === 0) {
+      const total = words[w + response.BODY_TOTAL] as number
+      const text = this.#buffer.toString('latin1', from, bodyFrom)
+      sink.head(id, status, text, total === special.BODY_NONE ? -1 : total, connection, reused, queueMicros, headMicros)
+      return
+    }
+    const bodyTo = bodyFrom + (words[w + response.BODY_LENGTH] as number)
+    const inline = bodyTo - bodyFrom <= INLINE_BODY_BYTES
+    const text = this.#buffer.toString('latin1', from, inline ? bodyTo : bodyFrom)
+    const bytes = inline ? null : this.bytes.slice(bodyFrom, bodyTo)
+    sink.complete(id, status, text, headLength, bytes, connection, reused, queueMicros, headMicros)
+  }
+
+  #fail(at: number, w: number, id: number, flags: number, sink: DeliverySink): void {
+    const words = this.#words
+    const from = at + fail.WORDS * 4
+    const endpointFrom = from + (words[w + fail.TEXT_LENGTH] as number)
+    const to = endpointFrom + (words[w + fail.ENDPOINT_LENGTH] as number)
+    const failure = {
+      code: words[w + fail.CODE] as number,
+      retryable: words[w + fail.RETRYABLE] as number,
+      phase: words[w + fail.PHASE] as number,
+      number: words[w + fail.NUMBER] as number,
+      text: this.#utf8(from, endpointFrom),
+      endpoint: this.#utf8(endpointFrom, to),
+      reused: (flags & failFlag.REUSED) !== 0,
+    }
+    sink.fail(id, failure, words[w + fail.CONNECTION] as number)
+  }
+
+  #connected(at: number, w: number, id: number, sink: DeliverySink): void {
+    const words = this.#words
+    const from = at + connected.WORDS * 4
+    sink.connected(words[w + connected.POOL] as number, {
+      id,
+      protocol: words[w + connected.PROTOCOL] as number,
+      address: this.#utf8(from, from + (words[w + connected.ADDRESS_LENGTH] as number)),
+      port: words[w + connected.PORT] as number,
+      connectMicros: words[w + connected.CONNECT_MICROS] as number,
+      tlsMicros: words[w + connected.TLS_MICROS] as number,
+    })
+  }
+
+  #utf8(from: number, to: number): string {
+    return from === to ? '' : this.#buffer.toString('utf8', from, to)
+  }
+}

@@ -1,0 +1,46 @@
+// What every pool is to its callers, and what it tells them.
+//
+// Used by callers who take any pool, and by `native-pool.ts`. Not here: how one works.
+
+import type { Priority } from '../errors/attempt.js'
+import type { ForebayError, LimitName } from '../errors/errors.js'
+import type { RequestOptions } from '../request/request.js'
+import type { ConnectionInfo } from '../response/connection.js'
+import type { PoolResponse } from '../response/response.js'
+import type { PoolStats } from './stats.js'
+
+/** A pool. Disposal is `close()`. */
+export interface AbstractPool extends AsyncDisposable {
+  readonly kind: 'pool'
+  /** Whether it takes no more requests. */
+  readonly closed: boolean
+  /** Whether nothing is left of it. */
+  readonly destroyed: boolean
+  /** A fresh, frozen snapshot; one crossing. */
+  readonly stats: PoolStats
+  /** Sends a request. A status is never an error. */
+  request(options: RequestOptions): Promise<PoolResponse>
+  /** Takes no more requests and lets the others finish. */
+  close(options?: CloseOptions): Promise<void>
+  /** Ends every request with `FB_POOL_CLOSED`, `error` as its cause. */
+  destroy(error?: Error): Promise<void>
+}
+
+/** How patiently a pool closes. */
+export interface CloseOptions {
+  /**
+   * After so many ms the rest is destroyed. `0`, `Infinity`: never.
+   * @default 0
+   */
+  readonly timeout?: number | undefined
+}
+
+/** Events of a pool. There is no `error` event: errors end in promises. */
+export type PoolEvents = {
+  /** A connection can be used. */
+  connection: [{ readonly pool: string; readonly connection: ConnectionInfo }]
+  /** A connection is gone; `error` is null where that was in order. */
+  close: [{ readonly pool: string; readonly connection: ConnectionInfo; readonly error: ForebayError | null }]
+  /** A limit refused a request. */
+  overflow: [{ readonly pool: string; readonly priority: Priority; readonly limit: LimitName }]
+}

@@ -1,0 +1,45 @@
+// Collects a body that comes in parts.
+//
+// Promise: never holds much more than has come, whatever length was announced; what is given out is written to by nobody.
+// Used by `pool/exchange.ts`. Not here: the bound on the whole (`maxReadSize`, in the exchange).
+
+/** An announced length up to this many bytes is believed; a longer body grows as it comes. A guess. */
+const BELIEVED_BYTES = 1_048_576
+/** What is set aside where no length is announced: one TLS record. */
+const FIRST_BYTES = 16_384
+
+/** A body under way. */
+export class Collector {
+  #bytes: Uint8Array
+  #length = 0
+
+  /** `announced`: the length by `content-length`; negative where there is none. */
+  constructor(announced: number) {
+    const first = announced < 0 ? FIRST_BYTES : Math.min(announced, BELIEVED_BYTES)
+    this.#bytes = Buffer.allocUnsafeSlow(first)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** Copies `from[start, end)`. */
+  add(from: Uint8Array, start: number, end: number): void {
+    const length = this.#length + end - start
+    if (length > this.#bytes.length) this.#grow(length)
+    this.#bytes.set(from.subarray(start, end), this.#length)
+    this.#length = length
+  }
+
+  #grow(needed: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2))
+    larger.set(this.#bytes.subarray(0, this.#length))
+    this.#bytes = larger
+  }
+
+  /** All that came. */
+  take(): Uint8Array {
+    const { buffer, byteOffset } = this.#bytes
+    return new Uint8Array(buffer, byteOffset, this.#length)
+  }
+}

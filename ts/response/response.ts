@@ -1,0 +1,116 @@
+// A response: what came, unpacked only as far as somebody looks.
+//
+// Promise: making one costs an object; head, connection, timings and body are parsed on first access and then kept.
+// Used by `pool/`. Not here: how records become a response (`pool/exchange.ts`).
+
+import type { Attempt } from '../errors/attempt.js'
+import { type ResponseBody, WholeBody } from './body.js'
+import { type ConnectionFacts, type ConnectionInfo, connectionInfo, endpointOf } from './connection.js'
+import { type HeaderMap, LazyHeaderMap } from './headers.js'
+
+/** How long the parts took, in ms with fractions. */
+export interface Timings {
+  /** Until a connection was bound. */
+  readonly queueMs: number
+  /** Making the connection; null where it had answered before. */
+  readonly dial: { readonly dnsMs: number; readonly connectMs: number; readonly tlsMs: number } | null
+  /** From then until the head was there. */
+  readonly headMs: number
+}
+
+/** What comes before the body. */
+export interface ResponseHead {
+  /** A status is never an error. */
+  readonly status: number
+  readonly statusText: string
+  readonly headers: HeaderMap
+  readonly connection: ConnectionInfo
+  readonly timings: Timings
+  /** Every try; the last one is this response. */
+  readonly attempts: readonly Attempt[]
+}
+
+/** A response. Its disposal discards a body that nobody read. */
+export interface PoolResponse extends ResponseHead, AsyncDisposable {
+  readonly body: ResponseBody
+}
+
+const MICROS_PER_MS = 1000
+
+/** A response whose body is wholly here. */
+export class WholeResponse implements PoolResponse {
+  readonly status: number
+  /** Reason NUL, then `name NUL value NUL` for each field; behind `#headLength` the body, where it is no bytes. */
+  readonly #text: string
+  readonly #headLength: number
+  readonly #bytes: Uint8Array | null
+  readonly #connection: ConnectionFacts
+  readonly #reused: boolean
+  readonly #queueMicros: number
+  readonly #headMicros: number
+  readonly #dnsMs: number
+  #headers: HeaderMap | null = null
+  #body: WholeBody | null = null
+
+  constructor(
+    status: number,
+    text: string,
+    headLength: number,
+    bytes: Uint8Array | null,
+    connection: ConnectionFacts,
+    reused: boolean,
+    queueMicros: number,
+    headMicros: number,
+    dnsMs: number,
+  ) {
+    this.status = status
+    this.#text = text
+    this.#headLength = headLength
+    this.#bytes = bytes
+    this.#connection = connection
+    this.#reused = reused
+    this.#queueMicros = queueMicros
+    this.#headMicros = headMicros
+    this.#dnsMs = dnsMs
+  }
+
+  get statusText(): string {
+    return this.#text.slice(0, this.#text.indexOf('\0'))
+  }
+
+  get headers(): HeaderMap {
+    this.#headers ??= new LazyHeaderMap(this.#text.slice(this.#text.indexOf('\0') + 1, this.#headLength))
+    return this.#headers
+  }
+
+  get body(): ResponseBody {
+    return this.#whole()
+  }
+
+  #whole(): WholeBody {
+    this.#body ??= new WholeBody(this.#bytes ?? this.#text.slice(this.#headLength))
+    return this.#body
+  }
+
+  get connection(): ConnectionInfo {
+    return connectionInfo(this.#connection, this.#reused)
+  }
+
+  get timings(): Timings {
+    const { connectMicros, tlsMicros } = this.#connection
+    const dial = this.#reused
+      ? null
+      : { dnsMs: this.#dnsMs, connectMs: connectMicros / MICROS_PER_MS, tlsMs: tlsMicros / MICROS_PER_MS }
+    return { queueMs: this.#queueMicros / MICROS_PER_MS, dial, headMs: this.#headMicros / MICROS_PER_MS }
+  }
+
+  get attempts(): readonly Attempt[] {
+    const endpoint = endpointOf(this.#connection)
+    return [{ type: 'response', endpoint, status: this.status, durationMs: this.#headMicros / MICROS_PER_MS }]
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#whole().discard()
+    return Promise.resolve()
+  }
+}
