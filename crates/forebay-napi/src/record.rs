@@ -99,8 +99,7 @@ layout! {
         /// Length of the record in words.
         WORDS = 3;
     }
-    /// Kinds of delivery, native to JavaScript. `RESPONSE` with `COMPLETE`, `END` and `FAIL` are terminal: nothing about
-    /// the request follows, and its number may be used again.
+    /// Kinds of delivery, native to JavaScript. `RESPONSE` with `COMPLETE`, `END` and `FAIL` are terminal: the number is free.
     deliver_kind {
         /// Head of a response, with its whole body where `COMPLETE` is set.
         RESPONSE = 1;
@@ -204,5 +203,47 @@ layout! {
         CODE = 4;
         /// Length of the record in words.
         WORDS = 5;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    /// `ts/native/layout.ts` as it must be.
+    fn layout_ts() -> String {
+        let mut out =
+            String::from("// Generated from crates/forebay-napi/src/record.rs by npm run layout. Do not edit.\n");
+        for (group, about, constants) in super::TABLE {
+            let _ = write!(out, "\n/**{about} */\nexport const {} = {{\n", camel(group));
+            for (name, value, doc) in *constants {
+                let _ = writeln!(out, "  /**{doc} */\n  {name}: {value},");
+            }
+            out.push_str("} as const\n");
+        }
+        out
+    }
+
+    fn camel(snake: &str) -> String {
+        let mut parts = snake.split('_');
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (first, rest) = part.split_at(1);
+            out.push_str(&first.to_uppercase());
+            out.push_str(rest);
+        }
+        out
+    }
+
+    /// Writes the file instead where `FOREBAY_LAYOUT_OUT` names it (`npm run layout`).
+    #[test]
+    fn layout_is_the_same_in_typescript() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ts/native/layout.ts");
+        if let Some(out) = std::env::var_os("FOREBAY_LAYOUT_OUT") {
+            std::fs::write(out, layout_ts()).expect("the file can be written");
+        }
+        let found = std::fs::read_to_string(&path).expect("ts/native/layout.ts is there");
+        assert_eq!(found, layout_ts(), "run npm run layout");
     }
 }

@@ -1,1 +1,31 @@
-//! (being written)
+//! Forebay's transport: sockets, TLS and HTTP on a reactor, at the command of the pure core.
+//!
+//! ```text
+//!   Driver --requests--> Pool --inputs, now--> forebay-core
+//!                         |  <---- effects ----
+//!                         +-- Connection (task): dial, then h1
+//!   Sink  <-- heads, bodies, failures, connections
+//! ```
+//!
+//! Promise: the core decides, this acts. No thread, no clock of its own: whoever turns the reactor drives it, Node or not.
+//! Imports point down: driver, pool, connection, {h1, dial}, {io, body, request, error}.
+
+#![forbid(unsafe_code)]
+
+mod body;
+pub mod config;
+mod connection;
+mod dial;
+mod driver;
+pub mod error;
+mod exchange;
+mod h1;
+mod io;
+mod pool;
+mod refusal;
+pub mod request;
+pub mod sink;
+pub mod tls;
+
+pub use config::PoolConfig;
+pub use driver::Driver;

@@ -1,0 +1,377 @@
+//! Answers on their way to JavaScript: what the transport says becomes records, in order, that are copied into the slab.
+//!
+//! Promise: whole records only; nothing is lost when the slab is smaller than what waits; a large part of a body is
+//! copied once, from where it was received. Used by the runners. Not here: who calls JavaScript (`runner`).
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use bytes::{Buf as _, Bytes};
+use forebay_core::Class;
+use forebay_transport::error::{Code, Failure};
+use forebay_transport::sink::{Connected, ConnectionNumber, Head, Peer, PoolId, RequestId, Sink};
+
+use crate::record::{
+    connected, data, deliver_kind, disconnected, end, fail, fail_flag, response, response_flag, special,
+};
+
+/// A part of a body from this size on is not copied into the run of small records, in bytes. A guess.
+const LARGE: usize = 4 * 1024;
+
+/// Most bytes of body in one record: a fraction of the slab, so that any record fits.
+const MAX_PART: usize = 128 * 1024;
+
+/// Records that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// Records one after another; a large payload of a record is not among them.
+    run: Vec<u8>,
+    /// Where the first record that still waits begins.
+    read: usize,
+    /// Records with a payload of their own: where in `run` each stands, and its bytes.
+    large: VecDeque<(usize, Bytes)>,
+    /// Terminal records among those that wait.
+    terminals: usize,
+}
+
+impl Outbox {
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read == self.run.len()
+    }
+
+    /// Terminal records that were added since this was last asked.
+    pub(crate) fn take_terminals(&mut self) -> usize {
+        std::mem::take(&mut self.terminals)
+    }
+
+    /// Puts `other` behind what waits; `other` is empty then.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            self.clear();
+            std::mem::swap(self, other);
+            return;
+        }
+        let shift = self.run.len() - other.read;
+        self.run.extend_from_slice(&other.run[other.read..]);
+        self.large
+            .extend(other.large.drain(..).map(|(at, bytes)| (at + shift, bytes)));
+        self.terminals += other.terminals;
+        other.clear();
+    }
+
+    fn clear(&mut self) {
+        self.run.clear();
+        self.read = 0;
+        self.large.clear();
+        self.terminals = 0;
+    }
+
+    /// Copies as many whole records as fit into `slab`; gives how many bytes.
+    pub(crate) fn fill(&mut self, slab: &mut [u8]) -> usize {
+        let mut at = 0;
+        while !self.is_empty() {
+            let next_large = self.large.front().map_or(self.run.len(), |(at, _)| *at);
+            if self.read < next_large {
+                let small = self.small_until(next_large, slab.len() - at);
+                if small == 0 {
+                    break;
+                }
+                slab[at..at + small].copy_from_slice(&self.run[self.read..self.read + small]);
+                self.read += small;
+                at += small;
+                continue;
+            }
+            let length = self.length_at(self.read);
+            if length > slab.len() - at {
+                break;
+            }
+            let Some((_, payload)) = self.large.pop_front() else {
+                break;
+            };
+            let head = (data::WORDS * 4) as usize;
+            slab[at..at + head].copy_from_slice(&self.run[self.read..self.read + head]);
+            slab[at + head..at + head + payload.len()].copy_from_slice(&payload);
+            self.read += head;
+            at += length;
+        }
+        if self.is_empty() {
+            self.run.clear();
+            self.read = 0;
+        }
+        at
+    }
+
+    /// How many bytes of whole records lie before `until` and fit into `room`.
+    fn small_until(&self, until: usize, room: usize) -> usize {
+        if until - self.read <= room {
+            return until - self.read;
+        }
+        let mut fits = 0;
+        loop {
+            let length = self.length_at(self.read + fits);
+            if fits + length > room {
+                return fits;
+            }
+            fits += length;
+        }
+    }
+
+    fn length_at(&self, at: usize) -> usize {
+        let word = self.run.get(at..at + 4).map_or(0, |mut b| b.get_u32_le());
+        word as usize
+    }
+
+    fn word(&mut self, value: u32) {
+        self.run.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn pad(&mut self) {
+        self.run.resize(self.run.len().next_multiple_of(4), 0);
+    }
+
+    /// Writes a record: `words` after the length, then what `tail` writes; the length last.
+    fn record(&mut self, words: &[u32], tail: impl FnOnce(&mut Vec<u8>)) {
+        let begin = self.run.len();
+        self.word(0);
+        for word in words {
+            self.word(*word);
+        }
+        tail(&mut self.run);
+        self.pad();
+        let length = to_u32(self.run.len() - begin);
+        self.run[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
+    }
+
+    fn data(&mut self, request: RequestId, mut bytes: Bytes) {
+        while !bytes.is_empty() {
+            let part = bytes.split_to(bytes.len().min(MAX_PART));
+            let size = to_u32(part.len());
+            if part.len() < LARGE {
+                self.record(&[deliver_kind::DATA, request, size], |out| out.extend_from_slice(&part));
+            } else {
+                let at = self.run.len();
+                self.word(data::WORDS * 4 + size.next_multiple_of(4));
+                for word in [deliver_kind::DATA, request, size] {
+                    self.word(word);
+                }
+                self.large.push_back((at, part));
+            }
+        }
+    }
+
+    fn response(&mut self, request: RequestId, head: &Head, body: Option<&[Bytes]>) {
+        let begin = self.run.len();
+        let length = body.map_or(0, |b| b.iter().map(Bytes::len).sum());
+        let flags = (if body.is_some() { response_flag::COMPLETE } else { 0 })
+            | (if head.reused { response_flag::REUSED } else { 0 });
+        let total = head
+            .body_length
+            .and_then(|l| u32::try_from(l).ok())
+            .unwrap_or(special::BODY_NONE);
+        let words = [
+            deliver_kind::RESPONSE | flags << 8,
+            request,
+            u32::from(head.status.as_u16()),
+            head.connection,
+            0,
+            to_u32(length),
+            micros(head.queued),
+            micros(head.waited),
+            total,
+        ];
+        self.record(&words, |out| {
+            let head_begin = out.len();
+            let reason = head
+                .reason
+                .as_deref()
+                .or(head.status.canonical_reason().map(str::as_bytes));
+            out.extend_from_slice(reason.unwrap_or_default());
+            out.push(0);
+            for (name, value) in &head.fields {
+                out.extend_from_slice(name.as_str().as_bytes());
+                out.push(0);
+                out.extend_from_slice(value.as_bytes());
+                out.push(0);
+            }
+            let head_length = to_u32(out.len() - head_begin).to_le_bytes();
+            let slot = begin + (response::HEAD_LENGTH * 4) as usize;
+            out[slot..slot + 4].copy_from_slice(&head_length);
+            for part in body.unwrap_or_default() {
+                out.extend_from_slice(part);
+            }
+        });
+    }
+}
+
+/// The sink of one channel: what the transport says, as records.
+#[derive(Debug, Default)]
+pub(crate) struct Outlet {
+    out: RefCell<Outbox>,
+}
+
+impl Outlet {
+    /// What waits, to be copied or moved on.
+    pub(crate) fn outbox(&self) -> &RefCell<Outbox> {
+        &self.out
+    }
+}
+
+impl Sink for Outlet {
+    fn connected(&self, pool: PoolId, info: &Connected) {
+        let (address, port) = match &info.peer {
+            Peer::Ip(ip, port) => (ip.to_string(), *port),
+            Peer::Unix(path) => (path.clone(), 0),
+        };
+        let words = [
+            deliver_kind::CONNECTED,
+            info.connection,
+            pool,
+            0,
+            u32::from(port),
+            micros(info.connect),
+            micros(info.tls),
+            to_u32(address.len()),
+        ];
+        debug_assert_eq!(words.len() + 1, connected::WORDS as usize);
+        self.out
+            .borrow_mut()
+            .record(&words, |out| out.extend_from_slice(address.as_bytes()));
+    }
+
+    fn disconnected(&self, pool: PoolId, connection: ConnectionNumber, fault: Option<Code>) {
+        let code = fault.map_or(0, |c| c as u32 + 1);
+        let words = [deliver_kind::DISCONNECTED, connection, pool, code];
+        debug_assert_eq!(words.len() + 1, disconnected::WORDS as usize);
+        self.out.borrow_mut().record(&words, |_| {});
+    }
+
+    fn response(&self, request: RequestId, head: &Head, body: &[Bytes]) {
+        let mut out = self.out.borrow_mut();
+        out.terminals += 1;
+        out.response(request, head, Some(body));
+    }
+
+    fn head(&self, request: RequestId, head: &Head) {
+        self.out.borrow_mut().response(request, head, None);
+    }
+
+    fn data(&self, request: RequestId, part: Bytes) {
+        self.out.borrow_mut().data(request, part);
+    }
+
+    fn end(&self, request: RequestId) {
+        let mut out = self.out.borrow_mut();
+        out.terminals += 1;
+        debug_assert_eq!(end::WORDS, 3);
+        out.record(&[deliver_kind::END, request], |_| {});
+    }
+
+    fn fail(&self, request: RequestId, failure: &Failure, via: Option<(ConnectionNumber, bool)>) {
+        let (connection, reused) = via.unwrap_or_default();
+        let flags = if reused { fail_flag::REUSED } else { 0 };
+        let retryable = match failure.class {
+            Class::Never => 0,
+            Class::Maybe => 1,
+            Class::Unprocessed => 2,
+        };
+        let words = [
+            deliver_kind::FAIL | flags << 8,
+            request,
+            failure.code as u32,
+            retryable,
+            failure.phase as u32,
+            connection,
+            failure.number,
+            to_u32(failure.text.len()),
+            0,
+        ];
+        debug_assert_eq!(words.len() + 1, fail::WORDS as usize);
+        let mut out = self.out.borrow_mut();
+        out.terminals += 1;
+        out.record(&words, |out| out.extend_from_slice(failure.text.as_bytes()));
+    }
+
+    fn pool_closed(&self, pool: PoolId) {
+        let mut out = self.out.borrow_mut();
+        out.terminals += 1;
+        out.record(&[deliver_kind::POOL_CLOSED, pool], |_| {});
+    }
+}
+
+/// Lengths are bounded far below: heads by their bound, parts by `MAX_PART`.
+fn to_u32(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn micros(time: std::time::Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn records(mut slab: &[u8]) -> Vec<(u32, u32, usize)> {
+        let mut found = vec![];
+        while !slab.is_empty() {
+            let mut words = slab;
+            let (length, kind, subject) = (words.get_u32_le(), words.get_u32_le(), words.get_u32_le());
+            found.push((kind & 0xff, subject, length as usize));
+            slab = &slab[length as usize..];
+        }
+        found
+    }
+
+    #[test]
+    fn records_that_do_not_fit_wait_whole_and_in_order() {
+        let outlet = Outlet::default();
+        for request in 0..10 {
+            outlet.end(request);
+            outlet.data(request, Bytes::from(vec![7; LARGE + 1]));
+        }
+        let mut out = outlet.out.borrow_mut();
+        let mut slab = vec![0; LARGE * 2];
+        let mut seen = vec![];
+        while !out.is_empty() {
+            let filled = out.fill(&mut slab);
+            assert!(filled > 0);
+            seen.extend(records(&slab[..filled]));
+        }
+        let expected: Vec<_> = (0..10)
+            .flat_map(|r| [(deliver_kind::END, r), (deliver_kind::DATA, r)])
+            .collect();
+        assert_eq!(seen.iter().map(|(k, r, _)| (*k, *r)).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn appended_records_keep_their_payloads() {
+        let (first, second) = (Outlet::default(), Outlet::default());
+        first.end(1);
+        second.data(2, Bytes::from(vec![9; LARGE]));
+        second.data(3, Bytes::from(vec![8; 3]));
+        let mut all = first.out.take();
+        all.append(&mut second.out.take());
+        let mut slab = vec![0; LARGE * 2];
+        let filled = all.fill(&mut slab);
+        assert_eq!(
+            records(&slab[..filled]).iter().map(|r| r.1).collect::<Vec<_>>(),
+            [1, 2, 3]
+        );
+        let payload = (end::WORDS + data::WORDS) as usize * 4;
+        assert!(slab[payload..payload + LARGE].iter().all(|b| *b == 9));
+        assert_eq!(all.take_terminals(), 1);
+    }
+
+    #[test]
+    fn a_long_part_is_split_into_records_that_fit_any_slab() {
+        let outlet = Outlet::default();
+        outlet.data(1, Bytes::from(vec![1; MAX_PART * 3 + 5]));
+        let mut slab = vec![0; MAX_PART * 4];
+        let filled = outlet.out.borrow_mut().fill(&mut slab);
+        let found = records(&slab[..filled]);
+        assert_eq!(found.len(), 4);
+        assert_eq!(found[3].2, (data::WORDS * 4 + 8) as usize);
+    }
+}

@@ -1,0 +1,210 @@
+//! The life of one connection as a task: dial, then speak. The core decides; orders come through the `Link`.
+//!
+//! Promise: whatever ends the task, a panic included, the pool is told once and the exchange on it gets its answer.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use forebay_core::{ConnectionId, StreamId};
+
+use crate::dial::{Dialled, dial};
+use crate::error::Failure;
+use crate::h1::H1;
+use crate::pool::Pool;
+use crate::sink::{ConnectionNumber, RequestId};
+
+/// What the pool wants of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Order {
+    /// Go on.
+    Go,
+    /// Close at once.
+    Close,
+}
+
+/// What the pool and the task of a connection share.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// What the core calls it.
+    pub(crate) id: ConnectionId,
+    /// What callers call it.
+    pub(crate) number: ConnectionNumber,
+    order: Cell<Order>,
+    next: Cell<Option<(RequestId, StreamId)>>,
+    waker: RefCell<Option<Waker>>,
+    /// The task runs now and looks again before it rests: no wake is needed.
+    running: Cell<bool>,
+    /// Whether the sink was told that it is up, and not yet that it is gone.
+    announced: Cell<bool>,
+}
+
+impl Link {
+    pub(crate) fn new(id: ConnectionId, number: ConnectionNumber) -> Rc<Self> {
+        Rc::new(Self {
+            id,
+            number,
+            order: Cell::new(Order::Go),
+            next: Cell::new(None),
+            waker: RefCell::new(None),
+            running: Cell::new(false),
+            announced: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        self.order.get()
+    }
+
+    /// The core closes it.
+    pub(crate) fn close(&self) {
+        self.order.set(Order::Close);
+        self.wake();
+    }
+
+    /// The next exchange for it.
+    pub(crate) fn open(&self, request: RequestId, stream: StreamId) {
+        self.next.set(Some((request, stream)));
+        self.wake();
+    }
+
+    pub(crate) fn take_next(&self) -> Option<(RequestId, StreamId)> {
+        self.next.take()
+    }
+
+    pub(crate) fn announce(&self) {
+        self.announced.set(true);
+    }
+
+    pub(crate) fn is_announced(&self) -> bool {
+        self.announced.get()
+    }
+
+    pub(crate) fn take_announced(&self) -> bool {
+        self.announced.replace(false)
+    }
+
+    /// Something changed that the task should look at.
+    pub(crate) fn wake(&self) {
+        if !self.running.get()
+            && let Some(waker) = &*self.waker.borrow()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn enter(&self, waker: &Waker) {
+        self.running.set(true);
+        let mut slot = self.waker.borrow_mut();
+        match &mut *slot {
+            Some(known) => known.clone_from(waker),
+            None => *slot = Some(waker.clone()),
+        }
+    }
+
+    fn leave(&self) {
+        self.running.set(false);
+    }
+
+    fn has_news(&self) -> bool {
+        let next = self.next.take();
+        self.next.set(next);
+        next.is_some() || self.order.get() != Order::Go
+    }
+}
+
+/// The task.
+pub(crate) struct Connection {
+    pool: Rc<Pool>,
+    link: Rc<Link>,
+    stage: Stage,
+}
+
+type Dialling = Pin<Box<dyn Future<Output = Result<(Dialled, H1), Failure>>>>;
+
+enum Stage {
+    Dialling(Dialling),
+    Http1(Box<H1>),
+    Gone,
+}
+
+impl Connection {
+    /// A connection that is about to be dialled.
+    pub(crate) fn new(pool: Rc<Pool>, link: Rc<Link>) -> Self {
+        let dialling = {
+            let pool = pool.clone();
+            Box::pin(async move {
+                let (dialled, io) = dial(&pool.shared.handle, &pool.config, &pool.addresses()).await?;
+                let h1 = H1::start(&pool, io)
+                    .await
+                    .map_err(|e| crate::error::h1_head_failure(&e, false))?;
+                Ok((dialled, h1))
+            })
+        };
+        Self {
+            pool,
+            link,
+            stage: Stage::Dialling(dialling),
+        }
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.stage {
+                Stage::Dialling(dialling) => {
+                    if self.link.order() != Order::Go {
+                        self.stage = Stage::Gone;
+                        return Poll::Ready(());
+                    }
+                    match dialling.as_mut().poll(cx) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Ok((dialled, h1))) => {
+                            self.stage = Stage::Http1(Box::new(h1));
+                            self.pool.connected(&self.link, &dialled);
+                        }
+                        Poll::Ready(Err(failure)) => {
+                            self.stage = Stage::Gone;
+                            self.pool.dial_failed(&self.link, failure);
+                            return Poll::Ready(());
+                        }
+                    }
+                }
+                Stage::Http1(h1) => {
+                    let done = h1.poll(cx, &self.pool, &self.link);
+                    if done.is_ready() {
+                        self.stage = Stage::Gone;
+                        return Poll::Ready(());
+                    }
+                    if !self.link.has_news() {
+                        return Poll::Pending;
+                    }
+                }
+                Stage::Gone => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.link.enter(cx.waker());
+        let done = self.step(cx);
+        self.link.leave();
+        done
+    }
+}
+
+impl Drop for Connection {
+    /// Only a panic, or the end of the reactor, drops a task that is not done.
+    fn drop(&mut self) {
+        match &self.stage {
+            Stage::Gone => {}
+            Stage::Dialling(_) => self.pool.broke(&self.link, None),
+            Stage::Http1(h1) => self.pool.broke(&self.link, h1.interrupted()),
+        }
+    }
+}

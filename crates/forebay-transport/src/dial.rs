@@ -1,0 +1,193 @@
+//! From a list of addresses to a connection that can speak: the race of RFC 8305, then TLS.
+//!
+//! Promise: one answer; the losers' sockets are closed. The time limit is the core's: it drops the future.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use forebay_core::Class;
+use forebay_reactor::{ConnectOptions, Handle, Stream, Timer};
+use tokio_rustls::TlsConnector;
+
+use crate::config::PoolConfig;
+use crate::error::{Code, Failure, Phase, connect_failure, tls_failure};
+use crate::io::Io;
+use crate::sink::Peer;
+
+/// What a dial found out.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialled {
+    pub(crate) peer: Peer,
+    /// Until the transport was there.
+    pub(crate) connect: Duration,
+    /// The TLS handshake; zero without.
+    pub(crate) tls: Duration,
+}
+
+/// Connects to the first of `addresses` that answers, and shakes hands.
+pub(crate) async fn dial(
+    handle: &Handle,
+    config: &PoolConfig,
+    addresses: &[SocketAddr],
+) -> Result<(Dialled, Io), Failure> {
+    let started = handle.now();
+    let (stream, peer) = match &config.socket_path {
+        Some(path) => (unix(handle, path).await?, Peer::Unix(path.display().to_string())),
+        None => {
+            let (stream, peer) = Race::new(handle, config, addresses).run().await?;
+            (stream, Peer::Ip(peer.ip(), peer.port()))
+        }
+    };
+    let connected = handle.now();
+    let connect = connected.saturating_duration_since(started);
+    let Some(tls) = &config.tls else {
+        return Ok((
+            Dialled {
+                peer,
+                connect,
+                tls: Duration::ZERO,
+            },
+            Io::clear(stream),
+        ));
+    };
+    let connector = TlsConnector::from(tls.config.clone());
+    let stream = connector
+        .connect(tls.server_name.clone(), stream)
+        .await
+        .map_err(|e| tls_failure(&e))?;
+    let tls = handle.now().saturating_duration_since(connected);
+    Ok((Dialled { peer, connect, tls }, Io::tls(stream)))
+}
+
+#[cfg(unix)]
+async fn unix(handle: &Handle, path: &std::path::Path) -> Result<Stream, Failure> {
+    let stream = Stream::connect_unix(handle, path).map_err(|e| connect_failure(&e))?;
+    poll_fn(|cx| stream.poll_connected(cx))
+        .await
+        .map_err(|e| connect_failure(&e))?;
+    Ok(stream)
+}
+
+#[cfg(not(unix))]
+#[allow(clippy::unused_async, reason = "the same shape on every system")]
+async fn unix(_: &Handle, _: &std::path::Path) -> Result<Stream, Failure> {
+    Err(Failure::new(
+        Code::ConnectUnreachable,
+        Phase::Connect,
+        Class::Never,
+        "no Unix sockets on this system",
+    ))
+}
+
+/// Attempts to connect, each a while after the one before or when that failed.
+struct Race<'a> {
+    handle: &'a Handle,
+    options: ConnectOptions,
+    delay: Duration,
+    waiting: std::slice::Iter<'a, SocketAddr>,
+    running: Vec<(SocketAddr, Stream)>,
+    failed: Vec<(SocketAddr, Failure)>,
+    next: Timer,
+}
+
+impl<'a> Race<'a> {
+    fn new(handle: &'a Handle, config: &PoolConfig, addresses: &'a [SocketAddr]) -> Self {
+        Self {
+            handle,
+            options: ConnectOptions {
+                local_address: config.local_address,
+                ..ConnectOptions::default()
+            },
+            delay: config.address_delay,
+            waiting: addresses.iter(),
+            running: Vec::new(),
+            failed: Vec::new(),
+            next: handle.timer(),
+        }
+    }
+
+    async fn run(mut self) -> Result<(Stream, SocketAddr), Failure> {
+        self.start_next();
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn start_next(&mut self) {
+        while let Some(address) = self.waiting.next() {
+            match Stream::connect(self.handle, *address, &self.options) {
+                Ok(stream) => {
+                    self.running.push((*address, stream));
+                    if !self.delay.is_zero() {
+                        break;
+                    }
+                }
+                Err(error) => self.failed.push((*address, connect_failure(&error))),
+            }
+        }
+        if self.waiting.len() == 0 {
+            self.next.clear();
+        } else {
+            self.next.reset(self.handle.now() + self.delay);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Stream, SocketAddr), Failure>> {
+        loop {
+            let mut lost = false;
+            let mut at = 0;
+            while let Some((address, stream)) = self.running.get(at) {
+                match stream.poll_connected(cx) {
+                    Poll::Pending => at += 1,
+                    Poll::Ready(Ok(())) => {
+                        let address = *address;
+                        let (_, stream) = self.running.swap_remove(at);
+                        return Poll::Ready(Ok((stream, address)));
+                    }
+                    Poll::Ready(Err(error)) => {
+                        self.failed.push((*address, connect_failure(&error)));
+                        self.running.remove(at);
+                        lost = true;
+                    }
+                }
+            }
+            if lost || self.next.poll(cx).is_ready() {
+                self.start_next();
+            }
+            if self.running.is_empty() {
+                return Poll::Ready(Err(self.all_failed()));
+            }
+            if !lost && self.next.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// One address: its failure. Several: one failure that lists each.
+    fn all_failed(&mut self) -> Failure {
+        match self.failed.as_slice() {
+            [] => Failure::new(
+                Code::ConnectUnreachable,
+                Phase::Connect,
+                Class::Unprocessed,
+                "no address to connect to",
+            ),
+            [(address, failure)] => Failure {
+                text: format!("{address}: {}", failure.text),
+                ..failure.clone()
+            },
+            several => {
+                let list: Vec<_> = several
+                    .iter()
+                    .map(|(address, f)| format!("{address}: {}", f.text))
+                    .collect();
+                Failure::new(
+                    Code::ConnectFailed,
+                    Phase::Connect,
+                    Class::Unprocessed,
+                    &list.join("; "),
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The door of the transport: pools on one reactor, requests in, answers to the sink.
+//!
+//! Promise: a call does its work at once or leaves it to tasks; nothing blocks. Calls about something that is gone change
+//! nothing. Used by forebay-napi and by tests.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use forebay_core::{Class, Group};
+use forebay_reactor::Handle;
+
+use crate::config::PoolConfig;
+use crate::error::{Code, Failure, Phase};
+use crate::exchange::Exchanges;
+use crate::pool::{Pool, Shared};
+use crate::request::Submission;
+use crate::sink::{PoolId, RequestId, Sink};
+
+/// Pools on one reactor.
+pub struct Driver {
+    shared: Rc<Shared>,
+    pools: RefCell<BTreeMap<PoolId, Rc<Pool>>>,
+}
+
+impl Driver {
+    /// A driver without pools, which answers to `sink`.
+    #[must_use]
+    pub fn new(handle: Handle, sink: Rc<dyn Sink>) -> Self {
+        let epoch = handle.now();
+        let shared = Shared {
+            handle,
+            sink,
+            exchanges: Exchanges::default(),
+            epoch,
+            numbers: Cell::new(0),
+        };
+        Self {
+            shared: Rc::new(shared),
+            pools: RefCell::default(),
+        }
+    }
+
+    /// Adds a pool under a number of the caller's choice. `seed`: for jitter and back-off.
+    pub fn add_pool(&self, id: PoolId, config: PoolConfig, seed: u64) {
+        let pool = Pool::new(self.shared.clone(), id, config, seed);
+        self.pools.borrow_mut().insert(id, pool);
+    }
+
+    /// Where a pool connects from now on.
+    pub fn set_addresses(&self, pool: PoolId, addresses: Vec<SocketAddr>) {
+        if let Some(pool) = self.pool(pool) {
+            pool.set_addresses(addresses);
+        }
+    }
+
+    /// Takes a request. Its answer comes through the sink, maybe before this returns.
+    pub fn request(&self, submission: Submission) {
+        match self.pool(submission.pool) {
+            Some(pool) => pool.request(submission),
+            None => {
+                let failure = Failure::new(Code::PoolClosed, Phase::Admit, Class::Unprocessed, "the pool is closed");
+                self.shared.sink.fail(submission.id, &failure, None);
+            }
+        }
+    }
+
+    /// Ends a request that was not submitted whole.
+    pub fn refuse_aborted(&self, request: RequestId) {
+        let failure = Failure::new(Code::Aborted, Phase::Admit, Class::Never, "aborted");
+        self.shared.sink.fail(request, &failure, None);
+    }
+
+    /// The caller no longer wants the answer: ends with `FB_ABORTED`, unless it has ended already.
+    pub fn cancel(&self, request: RequestId) {
+        if let Some(pool) = self.shared.exchanges.with(request, |e| e.pool.clone()) {
+            pool.cancel(request);
+        }
+    }
+
+    /// The reader took bytes: as many more may be delivered.
+    pub fn grant(&self, request: RequestId, bytes: u32) {
+        let link = self.shared.exchanges.with(request, |e| {
+            e.credit = e.credit.saturating_add(u64::from(bytes));
+            e.link.clone()
+        });
+        if let Some(link) = link.flatten() {
+            link.wake();
+        }
+    }
+
+    /// No new work for the pool; the sink hears when the rest is done.
+    pub fn close_pool(&self, pool: PoolId) {
+        match self.pool(pool) {
+            Some(pool) => pool.close(),
+            None => self.shared.sink.pool_closed(pool),
+        }
+    }
+
+    /// What is open in the pool fails with `FB_POOL_CLOSED`; the sink hears when all is gone.
+    pub fn destroy_pool(&self, pool: PoolId) {
+        match self.pool(pool) {
+            Some(pool) => pool.destroy(),
+            None => self.shared.sink.pool_closed(pool),
+        }
+    }
+
+    /// Destroys every pool. For the end of an environment: nobody listens any more.
+    pub fn shutdown(&self) {
+        let pools = std::mem::take(&mut *self.pools.borrow_mut());
+        for pool in pools.into_values() {
+            pool.destroy();
+        }
+    }
+
+    /// Looks at what the core of a pool counts, also after the pool has closed, until it is forgotten.
+    pub fn with_core<R>(&self, pool: PoolId, look: impl FnOnce(&Group) -> R) -> Option<R> {
+        let found = self.pools.borrow().get(&pool).cloned();
+        found.map(|p| p.with_core(look))
+    }
+
+    /// Lets go of the counters of a closed pool.
+    pub fn forget_pool(&self, pool: PoolId) {
+        self.pools.borrow_mut().retain(|id, p| *id != pool || !p.is_closed());
+    }
+
+    /// A pool that is not gone.
+    fn pool(&self, id: PoolId) -> Option<Rc<Pool>> {
+        self.pools.borrow().get(&id).filter(|p| !p.is_closed()).cloned()
+    }
+}

@@ -1,0 +1,166 @@
+//! TLS configuration of a pool. One `ClientConfig` per distinct set of options, or sessions would never be resumed.
+//!
+//! Promise: the certificate is checked for the origin's host (or `servername`), never for the address.
+
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// What a caller says of TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsOptions<'a> {
+    /// Trusted roots, PEM.
+    pub ca: &'a [u8],
+    /// Our certificate chain and its key, PEM.
+    pub identity: Option<(&'a [u8], &'a [u8])>,
+    /// The name to ask for and to check: a host name or an address.
+    pub server_name: &'a str,
+    /// Nothing below TLS 1.3.
+    pub only_tls13: bool,
+    /// Protocols to offer by ALPN, most wanted first.
+    pub alpn: &'a [&'a [u8]],
+    /// Sessions to remember; 0: no resumption.
+    pub session_cache: usize,
+    /// Believe any certificate.
+    pub skip_verification: bool,
+}
+
+/// TLS options that cannot be used: which, and why.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{option}: {reason}")]
+pub struct TlsConfigError {
+    /// `ca`, `cert`, `key` or `servername`.
+    pub option: &'static str,
+    /// In words.
+    pub reason: String,
+}
+
+/// TLS as a pool uses it.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) server_name: ServerName<'static>,
+}
+
+impl Tls {
+    /// Reads the certificates and keys.
+    ///
+    /// # Errors
+    /// Names the option that cannot be used.
+    pub fn new(options: &TlsOptions<'_>) -> Result<Self, TlsConfigError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let versions: &[_] = if options.only_tls13 {
+            &[&rustls::version::TLS13]
+        } else {
+            rustls::ALL_VERSIONS
+        };
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions)
+            .map_err(|e| refused("minVersion", &e))?;
+        let builder = if options.skip_verification {
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+        } else {
+            builder.with_root_certificates(roots(options.ca)?)
+        };
+        let mut config = match options.identity {
+            None => builder.with_no_client_auth(),
+            Some((cert, key)) => {
+                let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| refused("key", &e))?;
+                builder
+                    .with_client_auth_cert(certificates("cert", cert)?, key)
+                    .map_err(|e| refused("key", &e))?
+            }
+        };
+        config.alpn_protocols = options.alpn.iter().map(|p| p.to_vec()).collect();
+        config.resumption = match options.session_cache {
+            0 => Resumption::disabled(),
+            n => Resumption::in_memory_sessions(n),
+        };
+        let server_name =
+            ServerName::try_from(options.server_name.to_owned()).map_err(|e| refused("servername", &e))?;
+        Ok(Self {
+            config: Arc::new(config),
+            server_name,
+        })
+    }
+}
+
+/// Node's own list holds roots that are too old for the checker; those are left out, as Node's own checks would never
+/// need them. A bundle of the caller's must have at least one that can be used.
+fn roots(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
+    let mut store = RootCertStore::empty();
+    let (usable, _) = store.add_parsable_certificates(certificates("ca", pem)?);
+    if usable == 0 {
+        return Err(TlsConfigError {
+            option: "ca",
+            reason: "no usable certificate".into(),
+        });
+    }
+    Ok(store)
+}
+
+fn certificates(option: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
+    let list: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|e| refused(option, &e))?;
+    if list.is_empty() {
+        return Err(TlsConfigError {
+            option,
+            reason: "no certificate in it".into(),
+        });
+    }
+    Ok(list)
+}
+
+fn refused(option: &'static str, error: &dyn std::error::Error) -> TlsConfigError {
+    TlsConfigError {
+        option,
+        reason: error.to_string(),
+    }
+}
+
+/// The verifier behind `dangerouslySkipVerification`: signatures are still checked, the identity is not.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

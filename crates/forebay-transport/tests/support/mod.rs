@@ -1,0 +1,269 @@
+//! A driver on a reactor, a sink that remembers, and short words for both.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "shared by test programs, each uses a part"
+)]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use forebay_core::{GroupConfig, Priority, Stat, UpstreamConfig};
+use forebay_reactor::{Clock, ManualClock, Reactor};
+use forebay_transport::error::{Code, Failure};
+use forebay_transport::request::Submission;
+use forebay_transport::sink::{Connected, ConnectionNumber, Head, PoolId, RequestId, Sink};
+use forebay_transport::tls::{Tls, TlsOptions};
+use forebay_transport::{Driver, PoolConfig};
+
+/// The longest that a test waits for what must come, in real time.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What became of a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) status: Option<u16>,
+    pub(crate) fields: Vec<(String, Vec<u8>)>,
+    pub(crate) connection: ConnectionNumber,
+    pub(crate) reused: bool,
+    pub(crate) body: Vec<u8>,
+    pub(crate) failure: Option<Failure>,
+    /// Terminal calls: must become 1.
+    pub(crate) endings: u32,
+}
+
+impl Answer {
+    pub(crate) fn code(&self) -> Option<Code> {
+        self.failure.as_ref().map(|f| f.code)
+    }
+}
+
+/// A sink that remembers everything.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) answers: RefCell<BTreeMap<RequestId, Answer>>,
+    pub(crate) connected: RefCell<Vec<Connected>>,
+    pub(crate) disconnected: RefCell<Vec<(ConnectionNumber, Option<Code>)>>,
+    pub(crate) closed: RefCell<Vec<PoolId>>,
+    pub(crate) data_calls: RefCell<u32>,
+}
+
+impl Memory {
+    fn edit(&self, id: RequestId, edit: impl FnOnce(&mut Answer)) {
+        let mut answers = self.answers.borrow_mut();
+        let answer = answers.entry(id).or_default();
+        assert_eq!(answer.endings, 0, "request {id} had ended");
+        edit(answer);
+    }
+}
+
+fn head_into(answer: &mut Answer, head: &Head) {
+    assert_eq!(answer.status, None, "one head");
+    answer.status = Some(head.status.as_u16());
+    answer.fields = head
+        .fields
+        .iter()
+        .map(|(n, v)| (n.to_string(), v.as_bytes().to_vec()))
+        .collect();
+    answer.connection = head.connection;
+    answer.reused = head.reused;
+}
+
+impl Sink for Memory {
+    fn connected(&self, _: PoolId, connected: &Connected) {
+        self.connected.borrow_mut().push(connected.clone());
+    }
+    fn disconnected(&self, _: PoolId, connection: ConnectionNumber, fault: Option<Code>) {
+        self.disconnected.borrow_mut().push((connection, fault));
+    }
+    fn response(&self, request: RequestId, head: &Head, body: &[Bytes]) {
+        self.edit(request, |a| {
+            head_into(a, head);
+            body.iter().for_each(|b| a.body.extend_from_slice(b));
+            a.endings += 1;
+        });
+    }
+    fn head(&self, request: RequestId, head: &Head) {
+        self.edit(request, |a| head_into(a, head));
+    }
+    fn data(&self, request: RequestId, part: Bytes) {
+        *self.data_calls.borrow_mut() += 1;
+        self.edit(request, |a| a.body.extend_from_slice(&part));
+    }
+    fn end(&self, request: RequestId) {
+        self.edit(request, |a| a.endings += 1);
+    }
+    fn fail(&self, request: RequestId, failure: &Failure, _: Option<(ConnectionNumber, bool)>) {
+        self.edit(request, |a| {
+            a.failure = Some(failure.clone());
+            a.endings += 1;
+        });
+    }
+    fn pool_closed(&self, pool: PoolId) {
+        self.closed.borrow_mut().push(pool);
+    }
+}
+
+/// A driver with one pool, number 1.
+pub(crate) struct World {
+    pub(crate) reactor: Reactor,
+    pub(crate) driver: Driver,
+    pub(crate) sink: Rc<Memory>,
+    pub(crate) clock: Option<ManualClock>,
+    next: RequestId,
+}
+
+impl World {
+    /// On the system's clock.
+    pub(crate) fn new(config: PoolConfig) -> Self {
+        Self::on(Clock::System, None, config)
+    }
+
+    /// On a clock that the test advances.
+    pub(crate) fn with_clock(config: PoolConfig) -> Self {
+        let clock = ManualClock::new();
+        Self::on(Clock::Settable(clock.clone()), Some(clock), config)
+    }
+
+    fn on(clock: Clock, manual: Option<ManualClock>, config: PoolConfig) -> Self {
+        let reactor = Reactor::new(clock).unwrap();
+        let sink = Rc::new(Memory::default());
+        let driver = Driver::new(reactor.handle(), sink.clone());
+        driver.add_pool(1, config, 7);
+        Self {
+            reactor,
+            driver,
+            sink,
+            clock: manual,
+            next: 0,
+        }
+    }
+
+    pub(crate) fn submit(&mut self, change: impl FnOnce(&mut Submission)) -> RequestId {
+        let id = self.next;
+        self.next += 1;
+        let mut submission = Submission {
+            id,
+            pool: 1,
+            method: Bytes::from_static(b"GET"),
+            path: Bytes::from_static(b"/"),
+            fields: Bytes::new(),
+            body: None,
+            priority: Priority::Default,
+            idempotent: true,
+            credit: 1 << 20,
+        };
+        change(&mut submission);
+        self.driver.request(submission);
+        id
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> RequestId {
+        let path = Bytes::copy_from_slice(path.as_bytes());
+        self.submit(|s| s.path = path)
+    }
+
+    pub(crate) fn post(&mut self, path: &str, body: Vec<u8>) -> RequestId {
+        let path = Bytes::copy_from_slice(path.as_bytes());
+        self.submit(|s| {
+            s.path = path;
+            s.method = Bytes::from_static(b"POST");
+            s.body = Some(body.into());
+            s.idempotent = false;
+        })
+    }
+
+    /// Turns until `done`.
+    pub(crate) fn until(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
+        let begun = Instant::now();
+        while !done(self) {
+            self.reactor.turn(Some(Duration::from_millis(5)));
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{what} did not come: {:?}",
+                self.sink.answers.borrow()
+            );
+        }
+    }
+
+    /// Turns a few times: what could happen has happened.
+    pub(crate) fn settle(&self) {
+        for _ in 0..5 {
+            self.reactor.turn(Some(Duration::from_millis(2)));
+        }
+    }
+
+    pub(crate) fn has_ended(&self, id: RequestId) -> bool {
+        self.sink.answers.borrow().get(&id).is_some_and(|a| a.endings > 0)
+    }
+
+    /// Turns until the request has ended.
+    pub(crate) fn answer(&self, id: RequestId) -> Answer {
+        self.until("the answer", |w| w.has_ended(id));
+        self.sink.answers.borrow()[&id].clone()
+    }
+
+    pub(crate) fn stat(&self, stat: Stat) -> u64 {
+        self.driver.with_core(1, |core| core.stats().get(stat)).unwrap()
+    }
+
+    /// Destroys the pool; then nothing may be left.
+    pub(crate) fn finish(self) {
+        self.driver.destroy_pool(1);
+        self.until("the end of the pool", |w| !w.sink.closed.borrow().is_empty());
+        self.until("the end of all tasks", |w| w.reactor.tasks() == 0);
+        assert_eq!(self.reactor.sockets(), 0, "sockets are closed");
+        for gauge in [Stat::CxActive, Stat::RqActive, Stat::RqPendingActive] {
+            assert_eq!(self.stat(gauge), 0, "{}", gauge.name());
+        }
+        for (id, answer) in &*self.sink.answers.borrow() {
+            assert_eq!(answer.endings, 1, "request {id} ended once");
+        }
+    }
+}
+
+/// A pool for `address` with the defaults.
+pub(crate) fn config(address: SocketAddr) -> PoolConfig {
+    PoolConfig {
+        name: "test".into(),
+        authority: address.to_string().parse().unwrap(),
+        addresses: vec![address],
+        socket_path: None,
+        local_address: None,
+        address_delay: Duration::from_millis(300),
+        tls: None,
+        headers_timeout: Some(Duration::from_secs(30)),
+        body_idle_timeout: Some(Duration::from_secs(30)),
+        max_head_size: 64 * 1024,
+        max_head_fields: 100,
+        body_buffer: 256 * 1024,
+        group: GroupConfig::default(),
+        upstream: UpstreamConfig::default(),
+    }
+}
+
+/// The same over TLS, with `ca` trusted.
+pub(crate) fn tls_config(address: SocketAddr, ca: &str, name: &str) -> PoolConfig {
+    PoolConfig {
+        tls: Some(trusting(ca, name)),
+        ..config(address)
+    }
+}
+
+pub(crate) fn trusting(ca: &str, name: &str) -> Tls {
+    Tls::new(&TlsOptions {
+        ca: ca.as_bytes(),
+        identity: None,
+        server_name: name,
+        only_tls13: false,
+        alpn: &[b"http/1.1"],
+        session_cache: 256,
+        skip_verification: false,
+    })
+    .unwrap()
+}
