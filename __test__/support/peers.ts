@@ -26,6 +26,8 @@ export interface Peer {
   authorityAsReceived(pool: Pool): Promise<string>
   /** Uploads a body and gives what the peer then has of it. */
   roundTrip(pool: Pool, body: string | Uint8Array, id: string): Promise<Uint8Array>
+  /** Where the tenth answer on a connection says that it is the last. */
+  readonly retiring: { readonly origin: string; readonly path: string }
   stop(): Promise<void>
 }
 
@@ -62,6 +64,7 @@ export function startPeer(name: PeerName): Promise<Peer> {
 
 async function testkitPeer(): Promise<Peer> {
   const upstream = await startTestkit()
+  const retiring = await startTestkit({ args: ['--max-requests', '10'] })
   return {
     name: 'testkit',
     origin: upstream.origin,
@@ -69,8 +72,12 @@ async function testkitPeer(): Promise<Peer> {
     chunked: length => `/chunked/${length}/1000`,
     headerAsReceived: async (pool, value) => field(await inspect(pool, { 'x-sent': value }), 'x-sent'),
     authorityAsReceived: async pool => field(await inspect(pool, {}), 'host'),
-    roundTrip: (pool, body) => echo(pool, body),
-    stop: () => upstream.stop(),
+    roundTrip: (pool, body) => echo(pool, '/echo-late', body),
+    retiring: { origin: retiring.origin, path: '/' },
+    async stop() {
+      await upstream.stop()
+      await retiring.stop()
+    },
   }
 }
 
@@ -87,8 +94,8 @@ function field(inspected: Inspected, name: string): string {
   return inspected.headers.find(([found]) => found.toLowerCase() === name)?.[1] ?? ''
 }
 
-async function echo(pool: Pool, body: string | Uint8Array): Promise<Uint8Array> {
-  const response = await pool.request({ method: 'POST', path: '/echo', body })
+async function echo(pool: Pool, path: string, body: string | Uint8Array): Promise<Uint8Array> {
+  const response = await pool.request({ method: 'POST', path, body })
   return response.body.bytes()
 }
 
@@ -108,7 +115,8 @@ async function nodePeer(): Promise<Peer> {
     chunked: length => `/chunked/${length}`,
     headerAsReceived: (pool, value) => ask(pool, '/header', { 'x-sent': value }),
     authorityAsReceived: pool => ask(pool, '/authority', {}),
-    roundTrip: (pool, body) => echo(pool, body),
+    roundTrip: (pool, body) => echo(pool, '/echo', body),
+    retiring: { origin: `http://127.0.0.1:${address.port}`, path: '/retire/1' },
     async stop() {
       server.closeAllConnections()
       server.close()
@@ -147,7 +155,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       response.end(request.headers.host)
       return
     case 'echo':
-      request.pipe(response)
+      response.end(await collect(request))
       return
     case 'close':
       response.setHeader('connection', 'close')
@@ -161,6 +169,12 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     default:
       response.end(TEXT)
   }
+}
+
+async function collect(request: IncomingMessage): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  for await (const part of request) parts.push(part)
+  return Buffer.concat(parts)
 }
 
 const requestsOf = new WeakMap<object, number>()
@@ -188,6 +202,7 @@ async function nginxPeer(): Promise<Peer> {
       await (await pool.request({ method: 'PUT', path, body })).body.bytes()
       return (await pool.request({ path })).body.bytes()
     },
+    retiring: { origin: nginx.origin, path: '/retire/1' },
     stop: () => nginx.stop(),
   }
 }

@@ -1,0 +1,163 @@
+// The program forebay-testkit as an upstream: a well-behaved server or one that plays scripts, on a free port, steered by lines.
+//
+// Promise: it ends with its owner, since it reads our end of a pipe. Used by tests and benchmarks. Not here: what it can do
+// (crates/forebay-testkit/src/control.rs).
+
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Step } from './script.js'
+
+/** The counters of the well-behaved server that tests look at. */
+export interface TestkitStats {
+  readonly connectionsAccepted: number
+  readonly connectionsOpen: number
+  readonly maxConnectionsOpen: number
+  readonly requestsBegun: number
+  readonly requestsCompleted: number
+  readonly requestsActive: number
+  readonly maxRequestsPerConnection: number
+  readonly bodyBytesReceived: number
+  readonly tlsHandshakes: number
+  readonly tlsResumed: number
+}
+
+/** A connection of a scripted server. */
+export interface ScriptedConnection {
+  readonly index: number
+  readonly received: number
+  readonly sent: number
+  readonly requests: number
+  readonly end: string | null
+}
+
+interface Program {
+  readonly origin: string
+  readonly port: number
+  /** The root that signed its certificates, PEM; `null` without TLS. */
+  readonly ca: string | null
+  /** Sends a line and gives the answer; fails where the answer is an error. */
+  ask(line: string): Promise<Record<string, unknown>>
+  stop(): Promise<void>
+}
+
+export interface Testkit extends Program {
+  stats(): Promise<TestkitStats>
+  /** Waits until a counter is so, e.g. `connectionsOpen=0`. */
+  until(condition: string): Promise<void>
+}
+
+export interface Scripted extends Program {
+  connections(): Promise<ScriptedConnection[]>
+  /** What a connection has sent us, in latin1. */
+  received(connection: number): Promise<string>
+  until(condition: string): Promise<void>
+}
+
+export interface StartOptions {
+  /** Options of the program, e.g. `--tls`. */
+  readonly args?: readonly string[]
+  /** The command that starts it, e.g. one that picks a processor. */
+  readonly wrap?: (command: string, args: string[]) => [command: string, args: string[]]
+}
+
+/** The well-behaved server. */
+export async function startTestkit(options: StartOptions = {}): Promise<Testkit> {
+  const program = await start(['h1', ...(options.args ?? [])], options)
+  return {
+    ...program,
+    async stats() {
+      const { stats } = await program.ask('stats')
+      return stats as TestkitStats
+    },
+    async until(condition) {
+      await program.ask(`await ${condition}`)
+    },
+  }
+}
+
+/** A server whose connections play these scripts, the last one again and again. */
+export async function startScripted(...scripts: readonly (readonly Step[])[]): Promise<Scripted> {
+  const program = await start(['script', '--script', JSON.stringify(scripts)], {})
+  return {
+    ...program,
+    async connections() {
+      const { connections } = await program.ask('connections')
+      return connections as ScriptedConnection[]
+    },
+    async received(connection) {
+      const { base64 } = await program.ask(`received ${connection}`)
+      return Buffer.from(String(base64), 'base64').toString('latin1')
+    },
+    async until(condition) {
+      await program.ask(`await ${condition}`)
+    },
+  }
+}
+
+/** A port of loopback where nobody listens: the door is shut, so that nobody else can take it either. */
+export async function startShut(): Promise<Program> {
+  return start(['script', '--door', 'shut', '--script', '[[]]'], {})
+}
+
+async function start(args: string[], { wrap }: StartOptions): Promise<Program> {
+  const [command, all] = wrap ? wrap(binary(), args) : [binary(), args]
+  const child = spawn(command, all, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const ended = new Promise<void>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', () => resolve())
+  })
+  const answers = answersOf(child.stdout)
+  const ready = await Promise.race([answers.next(), ended.then(() => answers.next())])
+  const port = Number(ready['port'])
+  const ca = typeof ready['ca'] === 'string' ? ready['ca'] : null
+  const scheme = args.includes('--tls') ? 'https' : 'http'
+  return {
+    origin: `${scheme}://127.0.0.1:${port}`,
+    port,
+    ca,
+    async ask(line) {
+      child.stdin.write(`${line}\n`)
+      const answer = await answers.next()
+      if (answer['ok'] !== true) throw new Error(`forebay-testkit, ${line}: ${String(answer['error'])}`)
+      return answer
+    },
+    async stop() {
+      child.stdin.end()
+      await ended
+    },
+  }
+}
+
+/** Lines in order, each to the caller that waits longest. */
+function answersOf(stream: NodeJS.ReadableStream): { next(): Promise<Record<string, unknown>> } {
+  const waiting: ((line: string | null) => void)[] = []
+  const lines: (string | null)[] = []
+  const give = (line: string | null) => {
+    const first = waiting.shift()
+    if (first === undefined) lines.push(line)
+    else first(line)
+  }
+  createInterface(stream)
+    .on('line', give)
+    .on('close', () => give(null))
+  return {
+    async next() {
+      const known = lines.shift()
+      const line = known === undefined ? await new Promise<string | null>(resolve => waiting.push(resolve)) : known
+      if (line === null) throw new Error('forebay-testkit has ended')
+      return JSON.parse(line)
+    },
+  }
+}
+
+/** `npm test` builds it. */
+function binary(): string {
+  const root = dirname(createRequire(import.meta.url).resolve('forebay/package.json'))
+  const name = process.platform === 'win32' ? 'forebay-testkit.exe' : 'forebay-testkit'
+  const file = join(process.env['CARGO_TARGET_DIR'] ?? join(root, 'target'), 'release', name)
+  if (!existsSync(file)) throw new Error(`${file} is missing: cargo build --release -p forebay-testkit`)
+  return file
+}
