@@ -38,15 +38,15 @@ export function currentHost(): Host {
   return { platform: process.platform, arch: process.arch, glibc: process.platform === 'linux' ? glibcVersion() : null }
 }
 
-/** Node's diagnostic report knows the C library. Without the network part: that would look up the names of the interfaces. */
+/** Node's diagnostic report knows the C library. Without its network part (Node 20.13): that looks up the names of interfaces. */
 function glibcVersion(): string | null {
   const { report } = process
-  const before = report.excludeNetwork
-  report.excludeNetwork = true
+  const before: unknown = Reflect.get(report, 'excludeNetwork')
+  Reflect.set(report, 'excludeNetwork', true)
   try {
     return readVersion(report.getReport())
   } finally {
-    report.excludeNetwork = before
+    Reflect.set(report, 'excludeNetwork', before)
   }
 }
 
