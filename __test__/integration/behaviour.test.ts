@@ -137,10 +137,11 @@ eachPeer(
     const bodies = await Promise.all(
       sizes.map(async size => (await pool.request({ path: `/bytes/${size}` })).body.bytes()),
     )
-    bodies.forEach((bytes, n) => {
-      t.is(bytes.byteLength, sizes[n])
-      t.is(mismatch(bytes), -1)
-    })
+    t.deepEqual(
+      bodies.map(bytes => bytes.byteLength),
+      sizes,
+    )
+    t.true(bodies.every(bytes => mismatch(bytes) === -1))
     const { cxTotal, cxActive } = pool.stats
     t.true(cxTotal <= 8, `${cxTotal} connections`)
     t.true(cxActive <= 8)
