@@ -1,4 +1,5 @@
 //! What JavaScript holds: one way across, for one environment and one runner.
+#![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Function, Uint8Array};

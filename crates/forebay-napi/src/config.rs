@@ -1,6 +1,7 @@
 //! The configuration of a pool as it crosses, and what the transport makes of it. Cold.
 //!
 //! Promise: no defaults, no policy: TypeScript parsed everything; here are conversions only. Names are the options' own.
+#![allow(clippy::struct_field_names, reason = "the options' own names")]
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

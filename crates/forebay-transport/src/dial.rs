@@ -33,12 +33,11 @@ pub(crate) async fn dial(
     addresses: &[SocketAddr],
 ) -> Result<(Dialled, Io), Failure> {
     let started = handle.now();
-    let (stream, peer) = match &config.socket_path {
-        Some(path) => (unix(handle, path).await?, Peer::Unix(path.display().to_string())),
-        None => {
-            let (stream, peer) = Race::new(handle, config, addresses).run().await?;
-            (stream, Peer::Ip(peer.ip(), peer.port()))
-        }
+    let (stream, peer) = if let Some(path) = &config.socket_path {
+        (unix(handle, path).await?, Peer::Unix(path.display().to_string()))
+    } else {
+        let (stream, peer) = Race::new(handle, config, addresses).run().await?;
+        (stream, Peer::Ip(peer.ip(), peer.port()))
     };
     let connected = handle.now();
     let connect = connected.saturating_duration_since(started);
@@ -114,7 +113,7 @@ impl<'a> Race<'a> {
     }
 
     fn start_next(&mut self) {
-        while let Some(address) = self.waiting.next() {
+        for address in self.waiting.by_ref() {
             match Stream::connect(self.handle, *address, &self.options) {
                 Ok(stream) => {
                     self.running.push((*address, stream));

@@ -57,12 +57,11 @@ impl Driver {
 
     /// Takes a request. Its answer comes through the sink, maybe before this returns.
     pub fn request(&self, submission: Submission) {
-        match self.pool(submission.pool) {
-            Some(pool) => pool.request(submission),
-            None => {
-                let failure = Failure::new(Code::PoolClosed, Phase::Admit, Class::Unprocessed, "the pool is closed");
-                self.shared.sink.fail(submission.id, &failure, None);
-            }
+        if let Some(pool) = self.pool(submission.pool) {
+            pool.request(submission);
+        } else {
+            let failure = Failure::new(Code::PoolClosed, Phase::Admit, Class::Unprocessed, "the pool is closed");
+            self.shared.sink.fail(submission.id, &failure, None);
         }
     }
 

@@ -285,9 +285,10 @@ fn tls_code(error: &rustls::Error) -> (Code, Class) {
         E::InvalidCertificate(e) => never(certificate_code(e)),
         E::NoCertificatesPresented | E::UnsupportedNameType => never(Code::TlsCertInvalid),
         E::NoApplicationProtocol => never(Code::TlsAlpn),
-        E::PeerIncompatible(_) => never(Code::PeerIncompatible),
-        // Bytes that are no TLS record at all.
-        E::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => never(Code::PeerIncompatible),
+        // The second: bytes that are no TLS record at all.
+        E::PeerIncompatible(_) | E::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+            never(Code::PeerIncompatible)
+        }
         E::AlertReceived(alert) => match alert {
             A::NoApplicationProtocol => never(Code::TlsAlpn),
             A::ProtocolVersion | A::InsufficientSecurity | A::UnrecognisedName | A::HandshakeFailure => {

@@ -47,7 +47,7 @@ type Answer = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendErro
 pub(crate) struct H1 {
     hyper: http1::Connection<Io, RequestBody>,
     /// Set when `hyper` resolved: it must not be polled again.
-    over: Option<Option<hyper::Error>>,
+    over: Option<Result<(), hyper::Error>>,
     send: http1::SendRequest<RequestBody>,
     watch: Rc<Watch>,
     timer: Timer,
@@ -160,16 +160,16 @@ impl H1 {
         if self.over.is_none()
             && let Poll::Ready(result) = Pin::new(&mut self.hyper).poll(cx)
         {
-            self.over = Some(result.err());
+            self.over = Some(result);
         }
     }
 
     /// hyper reads first: an end or a stray byte that is there by now must not meet the next request.
     fn idle(&mut self, cx: &mut Context<'_>, pool: &Rc<Pool>, link: &Rc<Link>) -> Step {
         self.drive(cx);
-        if let Some(error) = &self.over {
+        if let Some(result) = &self.over {
             // Stray bytes answer nobody.
-            pool.lost_idle(link, error.as_ref().is_some_and(is_violation));
+            pool.lost_idle(link, result.as_ref().is_err_and(is_violation));
             return Step::Gone;
         }
         let Some((request, stream)) = link.take_next() else {
@@ -265,7 +265,7 @@ impl H1 {
     ) {
         let (parts, body) = response.into_parts();
         let (queued, waited) = pool.head_arrived(request, stream);
-        self.read_connection_fields(pool, link, &parts.headers);
+        Self::read_connection_fields(pool, link, &parts.headers);
         let reason = parts
             .extensions
             .get::<hyper::ext::ReasonPhrase>()
@@ -297,7 +297,7 @@ impl H1 {
         }));
     }
 
-    fn read_connection_fields(&self, pool: &Rc<Pool>, link: &Rc<Link>, fields: &HeaderMap) {
+    fn read_connection_fields(pool: &Rc<Pool>, link: &Rc<Link>, fields: &HeaderMap) {
         let says_close = |name: &str| {
             fields
                 .get_all(name)
@@ -409,7 +409,7 @@ impl H1 {
         self.drive(cx);
         let ended = match &self.over {
             // What follows a whole response harms nobody but the connection.
-            Some(Some(error)) if is_violation(error) => Ended::Violation,
+            Some(Err(error)) if is_violation(error) => Ended::Violation,
             Some(_) => Ended::ByPeer,
             None => match self.send.poll_ready(cx) {
                 Poll::Ready(Ok(())) => {

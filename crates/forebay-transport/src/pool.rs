@@ -291,7 +291,7 @@ impl Pool {
             reason: refusal::reason_of(failure.code),
             response_started: started,
         };
-        let code = failure.code;
+        let fault = failure.code;
         self.shared.exchanges.with(request, |e| {
             e.failure = Some((failure, Some((link.number, reused))));
             e.link = None;
@@ -302,7 +302,7 @@ impl Pool {
             core.connection_closed(now, link.id, ended.to_core());
             core.stream_ended(now, stream, end);
         }
-        self.gone(link, Some(code));
+        self.gone(link, Some(fault));
         self.turn();
     }
 

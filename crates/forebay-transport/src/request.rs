@@ -101,6 +101,7 @@ fn invalid(field: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn submission(method: &'static str, path: &'static str, fields: &'static [u8]) -> Submission {

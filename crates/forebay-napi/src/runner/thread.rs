@@ -418,7 +418,7 @@ impl Shared {
                 pool,
                 config: Box::new(config),
                 seed,
-            })
+            });
         });
     }
 
@@ -428,7 +428,7 @@ impl Shared {
                 channel,
                 pool,
                 addresses,
-            })
+            });
         });
     }
 

@@ -124,9 +124,9 @@ impl Uv {
         // SAFETY: by the caller's promise.
         unsafe {
             if alive {
-                (self.reference)(handle.as_ptr())
+                (self.reference)(handle.as_ptr());
             } else {
-                (self.unreference)(handle.as_ptr())
+                (self.unreference)(handle.as_ptr());
             }
         }
     }
