@@ -39,7 +39,7 @@ export {
   TimeoutError,
   UnavailableError,
 } from './errors/errors.js'
-export { Pool } from './pool/native-pool.js'
+export { Pool } from './pool/origin-pool.js'
 export type { AbstractPool, CloseOptions, PoolEvents } from './pool/pool.js'
 export type { GaugeName, Histogram, HistogramName, LimitGauge, PoolStats, StatName } from './pool/stats.js'
 export type { BodyInput } from './request/body.js'

@@ -1,123 +1,53 @@
-// The pool of one origin: parses, submits, and tells what happened. All waiting, limits and connections are the core's.
+// The pool of one origin: parses, submits, and settles. All waiting, limits and connections are the core's.
 //
 //   open --close()--> closing --all done--> closed
 //   open, closing --destroy()--> closing, everything fails --> closed
 //
-// Promise: a request is settled once, and by its pool's end at the latest; a bad option fails the constructor; nothing of users
-// runs while records are decoded: events come after it. Who closes it: the caller; a pool that nobody holds any more closes itself.
-// Used by callers. Not here: encoding (`native/`), one request (`exchange.ts`), names (`resolver.ts`).
+// Promise: a request is settled once, and by its pool's end at the latest; a bad option fails the constructor.
+// Used by `origin-pool.ts`, the handle that callers hold: a pool under way does not keep its own handle alive.
+// Not here: encoding (`native/`), one request (`exchange.ts`), names (`resolver.ts`), events (`teller.ts`).
 
-import { EventEmitter } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
-import type { PoolOptions } from '../config/options.js'
 import { nativeConfig, type Parsed, parsePool } from '../config/parse.js'
 import type { PoolConfig } from '../config/parsed.js'
-import { readMs } from '../config/read.js'
 import { nodeRoots } from '../config/roots.js'
-import { CODES, codeEntry, PHASES } from '../errors/codes.js'
+import { CODES, codeEntry } from '../errors/codes.js'
 import { ClosedError } from '../errors/errors.js'
-import {
-  errorFromCreate,
-  errorFromNative,
-  limitOf,
-  makeError,
-  messageOf,
-  type NativeFailure,
-} from '../errors/from-native.js'
+import { errorFromCreate, makeError, messageOf, type NativeFailure } from '../errors/from-native.js'
 import type { Channel, PoolSink } from '../native/channel.js'
 import type { NativeAddress, NativeConnection } from '../native/dto.js'
 import { channelOf, nativeBinding } from '../native/environment.js'
 import { PreparedRequest } from '../request/prepared.js'
 import { OutgoingRequest, type RequestOptions, type RequestRules } from '../request/request.js'
-import { connectionInfo } from '../response/connection.js'
 import type { PoolResponse } from '../response/response.js'
 import { canonicalAddress, usableAddresses } from './addresses.js'
 import { Exchange, type ExchangeOwner } from './exchange.js'
-import type { AbstractPool, CloseOptions, PoolEvents } from './pool.js'
+import { HeldRequests } from './held.js'
 import { Resolver, type ResolverOwner } from './resolver.js'
 import { type PoolStats, StatsReader } from './stats.js'
+import { Teller } from './teller.js'
 
-/** A pool of connections to one origin. */
-export class Pool extends EventEmitter<PoolEvents> implements AbstractPool {
-  readonly kind = 'pool' as const
-  /** The options, parsed. */
-  readonly config: PoolConfig
-  readonly #engine: Engine
-
-  /** `origin`: `http:` or `https:`, without path or user. */
-  constructor(origin: string | URL, options?: PoolOptions) {
-    super()
-    const environment = {
-      parallelism: availableParallelism(),
-      eventLoopSupport: nativeBinding().eventLoopSupport(),
-    }
-    const parsed = parsePool(origin, options, environment)
-    this.config = parsed.config
-    this.#engine = new Engine(parsed, new WeakRef(this))
-    abandoned.register(this, this.#engine)
-  }
-
-  get closed(): boolean {
-    return this.#engine.closed
-  }
-
-  get destroyed(): boolean {
-    return this.#engine.destroyed
-  }
-
-  get stats(): PoolStats {
-    return this.#engine.stats()
-  }
-
-  request(options: RequestOptions): Promise<PoolResponse> {
-    return this.#engine.request(options)
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    const timeoutMs = readMs('close.timeout', options?.timeout, 0)
-    return this.#engine.close(timeoutMs)
-  }
-
-  destroy(error?: Error): Promise<void> {
-    return this.#engine.destroy(error)
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
-  }
-}
-
-/** A pool that nobody can use any more finishes its requests and lets its connections go. */
-const abandoned = new FinalizationRegistry<Engine>(engine => {
-  engine.close(0)
-})
-
-/** A request that waits for the first addresses of its host. */
-interface Held {
-  readonly request: PreparedRequest
-  readonly exchange: Exchange
-}
-
-/** What a pool does. Apart from `Pool`, so that a pool under way does not keep its own handle alive. */
-class Engine implements PoolSink, ExchangeOwner, ResolverOwner {
+/** See above. */
+export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   readonly origin: string
   readonly host: string
   readonly bodyBuffer: number
   closeReason: unknown = undefined
   closed = false
   destroyed = false
-  readonly #config: PoolConfig
+  readonly config: PoolConfig
   readonly #port: number
   readonly #channel: Channel
   readonly #pool: number
   readonly #rules: RequestRules
   readonly #room: number
-  readonly #handle: WeakRef<Pool>
+  readonly #teller: Teller
   readonly #reader: StatsReader
   /** Null where the addresses never change: a literal one, or a socket's path. */
   readonly #resolver: Resolver | null
-  #held: Held[] = []
+  readonly #held: HeldRequests = new HeldRequests()
   #holding = false
   #lookupStartedMs = 0
   #connections = 0
@@ -126,14 +56,16 @@ class Engine implements PoolSink, ExchangeOwner, ResolverOwner {
   #onEnded: () => void = () => {}
   #closeTimer: NodeJS.Timeout | null = null
 
-  constructor(parsed: Parsed, handle: WeakRef<Pool>) {
+  constructor(givenOrigin: unknown, options: unknown, emitter: WeakRef<EventEmitter>) {
+    const environment = { parallelism: availableParallelism(), eventLoopSupport: nativeBinding().eventLoopSupport() }
+    const parsed = parsePool(givenOrigin, options, environment)
     const { config, origin } = parsed
-    this.#config = config
+    this.config = config
     this.origin = config.origin
     this.host = origin.host
     this.#port = origin.port
     this.bodyBuffer = config.bodyBuffer
-    this.#handle = handle
+    this.#teller = new Teller(config, emitter)
     this.#rules = Object.freeze({
       scheme: origin.scheme,
       maxPathSize: config.bounds.maxPathSize,
@@ -181,17 +113,15 @@ class Engine implements PoolSink, ExchangeOwner, ResolverOwner {
     }
   }
 
-  /** Keeps a request until the host has addresses; as many as may be pending, so that what waits here is bounded as well. */
+  /** Keeps a request until the host has addresses. */
   #hold(resolver: Resolver, request: PreparedRequest, exchange: Exchange): void {
-    const limits = request.high ? this.#config.limits.high : this.#config.limits
-    const waiting = this.#held.filter(held => held.exchange.high === request.high && !held.exchange.settled).length
-    if (waiting >= limits.maxPendingRequests) {
+    const { maxPendingRequests } = request.high ? this.config.limits.high : this.config.limits
+    if (!this.#held.add(request, exchange, maxPendingRequests)) {
       const entry = codeEntry('FB_PENDING_OVERFLOW')
-      const max = limits.maxPendingRequests
-      this.#overflow('FB_PENDING_OVERFLOW', request.high)
-      throw makeError(entry, messageOf(entry, max, this.origin, null), max, { phase: 'admit', origin: this.origin })
+      this.#teller.overflow(entry, request.high)
+      const message = messageOf(entry, maxPendingRequests, this.origin, null)
+      throw makeError(entry, message, maxPendingRequests, { phase: 'admit', origin: this.origin })
     }
-    this.#held.push({ request, exchange })
     exchange.startedMs = performance.now()
     if (this.#holding) return
     this.#holding = true
@@ -202,18 +132,11 @@ class Engine implements PoolSink, ExchangeOwner, ResolverOwner {
     )
   }
 
-  #takeHeld(): Held[] {
-    const held = this.#held
-    this.#held = []
-    this.#holding = false
-    return held
-  }
-
   /** Submits what waited, in order. */
   #release(): void {
+    this.#holding = false
     const dnsMs = performance.now() - this.#lookupStartedMs
-    for (const { request, exchange } of this.#takeHeld()) {
-      if (exchange.settled) continue
+    for (const { request, exchange } of this.#held.take()) {
       exchange.dnsMs = dnsMs
       try {
         this.#channel.submit(this.#pool, request, this.#room, this.bodyBuffer, exchange)
@@ -221,12 +144,18 @@ class Engine implements PoolSink, ExchangeOwner, ResolverOwner {
         exchange.rejectWith(error)
       }
     }
-    if (this.closed) this.#channel.closePool(this.#pool)
+    this.#closeBehind()
   }
 
   #failHeld(error: unknown): void {
-    for (const { exchange } of this.#takeHeld()) exchange.rejectWith(error)
-    if (this.closed) this.#channel.closePool(this.#pool)
+    this.#holding = false
+    for (const { exchange } of this.#held.take()) exchange.rejectWith(error)
+    this.#closeBehind()
+  }
+
+  /** A pool that was told to close while requests waited here closes after them. */
+  #closeBehind(): void {
+    if (this.closed && !this.destroyed) this.#channel.closePool(this.#pool)
   }
 
   close(timeoutMs: number): Promise<void> {
@@ -249,7 +178,7 @@ class Engine implements PoolSink, ExchangeOwner, ResolverOwner {
     this.destroyed = true
     this.closeReason = error
     this.#resolver?.stop()
-    for (const { exchange } of this.#takeHeld()) exchange.rejectWith(this.#closedError())
+    for (const { exchange } of this.#held.take()) exchange.rejectWith(this.#closedError())
     this.#channel.destroyPool(this.#pool)
     return ended
   }
@@ -293,50 +222,17 @@ class Engine implements PoolSink, ExchangeOwner, ResolverOwner {
   connected(connection: NativeConnection): void {
     this.#connections += 1
     this.#resolver?.usageChanged()
-    this.#tell('connection', pool => ({ pool, connection: connectionInfo(connection, false) }))
+    this.#teller.connected(connection)
   }
 
   disconnected(connection: NativeConnection, code: number): void {
     this.#connections -= 1
-    this.#tell('close', pool => ({
-      pool,
-      connection: connectionInfo(connection, true),
-      error: code === 0 ? null : this.#connectionError(connection, code - 1),
-    }))
-  }
-
-  /** The error of an event. It belongs to no request: nothing is known but the code. */
-  #connectionError(connection: NativeConnection, code: number) {
-    const { endpoint } = connectionInfo(connection, true)
-    const failure = {
-      code,
-      retryable: 0,
-      phase: PHASES.indexOf('body'),
-      connection,
-      number: 0,
-      text: '',
-      endpoint,
-      reused: true,
-    }
-    return errorFromNative(failure, { origin: this.origin, durationMs: 0, closeReason: undefined })
+    this.#teller.disconnected(connection, code)
   }
 
   refused(failure: NativeFailure, high: boolean): void {
-    const code = CODES[failure.code]
-    if (code?.kind === 'overflow') this.#overflow(code.code, high)
-  }
-
-  #overflow(code: (typeof CODES)[number]['code'], high: boolean): void {
-    const limit = limitOf(codeEntry(code))
-    this.#tell('overflow', pool => ({ pool, priority: high ? 'high' : 'default', limit }))
-  }
-
-  /** Emits an event after all that is under way here; a listener that throws is the process's to know, as with any emitter. */
-  #tell<E extends keyof PoolEvents>(event: E, make: (pool: string) => PoolEvents[E][0]): void {
-    const handle = this.#handle.deref()
-    if (handle === undefined || handle.listenerCount(event) === 0) return
-    const emitter: EventEmitter = handle
-    process.nextTick(() => emitter.emit(event, make(this.#config.name)))
+    const entry = CODES[failure.code]
+    if (entry?.kind === 'overflow') this.#teller.overflow(entry, high)
   }
 
   nowMs(): number {

@@ -1,0 +1,51 @@
+// Requests that wait until their pool knows where to connect.
+//
+// Promise: first in, first out; at most as many as may be pending, each priority for itself, so that this wait is bounded like the
+// core's own queue. Used by `native-pool.ts`. Not here: what they wait for (`resolver.ts`).
+
+import type { PreparedRequest } from '../request/prepared.js'
+import type { Exchange } from './exchange.js'
+
+/** A request that waits. */
+export interface Held {
+  readonly request: PreparedRequest
+  readonly exchange: Exchange
+}
+
+/** See above. */
+export class HeldRequests {
+  #held: Held[] = []
+  #default = 0
+  #high = 0
+
+  /** False where `max` wait already. */
+  add(request: PreparedRequest, exchange: Exchange, max: number): boolean {
+    // Those whose callers gave up do not count; looked for only when they would make a difference.
+    if (this.#count(exchange.high) >= max) this.#prune()
+    if (this.#count(exchange.high) >= max) return false
+    this.#held.push({ request, exchange })
+    if (exchange.high) this.#high += 1
+    else this.#default += 1
+    return true
+  }
+
+  #count(high: boolean): number {
+    return high ? this.#high : this.#default
+  }
+
+  #prune(): void {
+    this.#held = this.#held.filter(held => !held.exchange.settled)
+    this.#high = this.#held.filter(held => held.exchange.high).length
+    this.#default = this.#held.length - this.#high
+  }
+
+  /** All of them that still want an answer, in order; none is left here. */
+  take(): readonly Held[] {
+    this.#prune()
+    const held = this.#held
+    this.#held = []
+    this.#high = 0
+    this.#default = 0
+    return held
+  }
+}

@@ -1,0 +1,69 @@
+// The handle of a pool that callers hold.
+//
+// Promise: who closes it: the caller. A pool that nobody holds any more takes itself down: its requests finish, its connections go.
+// Used by callers. Not here: all that it does (`native-pool.ts`).
+
+import { EventEmitter } from 'node:events'
+import type { PoolOptions } from '../config/options.js'
+import type { PoolConfig } from '../config/parsed.js'
+import { fieldsOf, readMs } from '../config/read.js'
+import type { RequestOptions } from '../request/request.js'
+import type { PoolResponse } from '../response/response.js'
+import { NativePool } from './native-pool.js'
+import type { AbstractPool, CloseOptions, PoolEvents } from './pool.js'
+import type { PoolStats } from './stats.js'
+
+/** A pool of connections to one origin. */
+export class Pool extends EventEmitter<PoolEvents> implements AbstractPool {
+  readonly kind = 'pool' as const
+  readonly #pool: NativePool
+
+  /** `origin`: `http:` or `https:`, without path or user. A bad option throws a `ConfigError`. */
+  constructor(origin: string | URL, options?: PoolOptions) {
+    super()
+    this.#pool = new NativePool(origin, options, new WeakRef(this))
+    abandoned.register(this, this.#pool)
+  }
+
+  /** The options, parsed: every field, frozen. */
+  get config(): PoolConfig {
+    return this.#pool.config
+  }
+
+  get closed(): boolean {
+    return this.#pool.closed
+  }
+
+  get destroyed(): boolean {
+    return this.#pool.destroyed
+  }
+
+  get stats(): PoolStats {
+    return this.#pool.stats()
+  }
+
+  request(options: RequestOptions): Promise<PoolResponse> {
+    return this.#pool.request(options)
+  }
+
+  close(options?: CloseOptions): Promise<void> {
+    try {
+      const fields = fieldsOf('close', options, ['timeout'])
+      return this.#pool.close(readMs('close.timeout', fields['timeout'], 0))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  destroy(error?: Error): Promise<void> {
+    return this.#pool.destroy(error)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+const abandoned = new FinalizationRegistry<NativePool>(pool => {
+  pool.close(0)
+})

@@ -1,0 +1,55 @@
+// Tells listeners what happened to a pool.
+//
+// Promise: nothing is made where nobody listens; a listener runs after all that is under way, so one that throws breaks nothing here:
+// its error is the process's to know, as with any emitter. Used by `native-pool.ts`. Not here: what the events are (`pool.ts`).
+
+import type { EventEmitter } from 'node:events'
+import type { PoolConfig } from '../config/parsed.js'
+import { type CodeEntry, PHASES } from '../errors/codes.js'
+import { errorFromNative, limitOf } from '../errors/from-native.js'
+import { type ConnectionFacts, connectionInfo, endpointOf } from '../response/connection.js'
+import type { PoolEvents } from './pool.js'
+
+/** See above. */
+export class Teller {
+  readonly #config: PoolConfig
+  readonly #emitter: WeakRef<EventEmitter>
+
+  /** `emitter` is weak: a pool that nobody holds has no listeners that matter. */
+  constructor(config: PoolConfig, emitter: WeakRef<EventEmitter>) {
+    this.#config = config
+    this.#emitter = emitter
+  }
+
+  connected(connection: ConnectionFacts): void {
+    this.#tell('connection', pool => ({ pool, connection: connectionInfo(connection, false) }))
+  }
+
+  /** `code`: an index into the table of codes plus one; 0: in order. */
+  disconnected(connection: ConnectionFacts, code: number): void {
+    this.#tell('close', pool => ({
+      pool,
+      connection: connectionInfo(connection, true),
+      error: code === 0 ? null : this.#error(connection, code - 1),
+    }))
+  }
+
+  /** Of a connection, not of a request: little is known but the code. */
+  #error(connection: ConnectionFacts, code: number) {
+    const endpoint = endpointOf(connection)
+    const phase = PHASES.indexOf('body')
+    const failure = { code, retryable: 0, phase, connection, number: 0, text: '', endpoint, reused: true }
+    return errorFromNative(failure, { origin: this.#config.origin, durationMs: 0, closeReason: undefined })
+  }
+
+  overflow(entry: CodeEntry, high: boolean): void {
+    this.#tell('overflow', pool => ({ pool, priority: high ? 'high' : 'default', limit: limitOf(entry) }))
+  }
+
+  #tell<E extends keyof PoolEvents>(event: E, make: (pool: string) => PoolEvents[E][0]): void {
+    const emitter = this.#emitter.deref()
+    if (emitter === undefined || emitter.listenerCount(event) === 0) return
+    const payload = make(this.#config.name)
+    process.nextTick(() => emitter.emit(event, payload))
+  }
+}
