@@ -64,5 +64,6 @@ eachRunnerSerially('many large bodies at once come whole, and small requests pas
     small += 1
   }
   t.deepEqual(new Set(await whole), new Set([true]))
-  t.true(small > 16, `${small} small requests`)
+  // Starved, the first one would end with the large ones.
+  t.true(small >= 3, `${small} small requests`)
 })

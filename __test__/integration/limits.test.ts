@@ -23,7 +23,7 @@ eachRunner(
 )
 
 eachRunner('maxRequests refuses by default and queues when told', async (t, makePool) => {
-  const upstream = await startScripted(['request', 'signal', { send: ANSWER }, ...WELL_BEHAVED])
+  const upstream = await startScripted(['request', 'signal', { send: ANSWER }, ...WELL_BEHAVED], WELL_BEHAVED)
   t.teardown(() => upstream.stop())
   const pool = makePool(upstream.origin, { limits: { maxRequests: 1 } })
   const first = pool.request({ path: '/' })
