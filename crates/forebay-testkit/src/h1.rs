@@ -28,6 +28,7 @@ mod connection;
 mod event_loop;
 mod route;
 mod socket;
+mod source;
 mod stats;
 
 use std::io;

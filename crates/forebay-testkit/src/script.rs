@@ -9,11 +9,17 @@
 //! One thread per connection. Not here: good behaviour (`h1`), the text form of scripts (`parse`).
 
 mod channel;
+mod connection;
+mod door;
 mod parse;
 mod play;
 mod server;
+mod shared;
 mod step;
 
+pub use self::connection::{ConnectionInfo, End, TlsInfo};
+pub use self::door::Door;
 pub use self::parse::parse;
-pub use self::server::{ConnectionInfo, Door, End, Options, RECORDED, Server, TlsInfo};
+pub use self::server::{Options, Server};
+pub use self::shared::RECORDED;
 pub use self::step::{Handshake, Pieces, Script, Send, Step};

@@ -12,8 +12,9 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use super::route::{self, Exchange, Place, Route, Source};
+use super::route::{self, Exchange, Place, Route};
 use super::socket::Socket;
+use super::source::Source;
 use super::stats::{ConnectionInfo, Shared};
 use crate::framing::{BodyDecoder, BodyLength, parse_head};
 

@@ -1,4 +1,4 @@
-//! What each path answers: the head, and a source that gives the body piece by piece.
+//! What each path answers: the head, and the source of the body.
 //!
 //! Promise: no answer needs more memory than one block, whatever length was asked for (`/inspect`, `/headers` and `/echo-late` have bounds).
 //! Used by `connection`. Not here: when the answer is sent.
@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::Duration;
 
+use super::source::Source;
 use crate::encoding::to_latin1;
 use crate::framing::{BodyLength, Head};
 use crate::json::Json;
@@ -29,12 +30,6 @@ const MAX_DELAY_MS: u64 = 3_600_000;
 
 /// Longest body that `/echo-late` keeps, in bytes. A guess.
 const MAX_COLLECTED: usize = 64 * 1024 * 1024;
-
-/// Bytes put into the output at once. A guess: one large write to the socket.
-const BLOCK: usize = 64 * 1024;
-
-/// Room for the framing of a chunk: 16 hex digits and two CRLF.
-const CHUNK_FRAMING: usize = 20;
 
 /// What a path asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -190,27 +185,6 @@ pub(super) struct Place<'a> {
     pub(super) keep_alive_field: Option<&'a str>,
 }
 
-/// The body of an answer that is still to be sent.
-#[derive(Debug)]
-pub(super) enum Source {
-    Empty,
-    Owned {
-        bytes: Cow<'static, [u8]>,
-        at: usize,
-    },
-    Pattern {
-        at: u64,
-        end: u64,
-    },
-    Chunked {
-        at: u64,
-        end: u64,
-        size: u64,
-        left_in_chunk: u64,
-        trailers: bool,
-    },
-}
-
 /// Writes the head of the answer and returns its body. `exchange.keep_alive` is false afterwards if the answer ends the connection.
 pub(super) fn answer(exchange: &mut Exchange, place: Place<'_>, out: &mut Vec<u8>) -> Source {
     let plain_get = exchange.route == Route::Text && exchange.keep_alive && !exchange.head_only && exchange.minor == 1;
@@ -352,68 +326,6 @@ pub(super) fn refuse(why: &str, out: &mut Vec<u8>) {
 const USUAL: &str = "HTTP/1.1 200 OK\r\nserver: forebay-testkit\r\ncontent-type: text/plain\r\ncontent-length: 22\r\n\r\n\
                      hello from the testkit";
 
-impl Source {
-    /// Whether nothing is left.
-    pub(super) fn is_empty(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Owned { bytes, at } => *at == bytes.len(),
-            Self::Pattern { at, end } => at == end,
-            // Ends by becoming Empty, with its last chunk.
-            Self::Chunked { .. } => false,
-        }
-    }
-
-    /// Adds at most about one block to the output.
-    pub(super) fn fill(&mut self, out: &mut Vec<u8>) {
-        let limit = out.len() + BLOCK;
-        match self {
-            Self::Empty => {}
-            Self::Owned { bytes, at } => {
-                let take = BLOCK.min(bytes.len() - *at);
-                out.extend_from_slice(&bytes[*at..*at + take]);
-                *at += take;
-            }
-            Self::Pattern { at, end } => extend_pattern(out, at, *end, BLOCK),
-            Self::Chunked {
-                at,
-                end,
-                size,
-                left_in_chunk,
-                trailers,
-            } => {
-                while out.len() + CHUNK_FRAMING < limit {
-                    if *left_in_chunk == 0 {
-                        *left_in_chunk = (*size).min(*end - *at);
-                        let _ = write!(out, "{left_in_chunk:x}\r\n");
-                        if *left_in_chunk == 0 {
-                            if *trailers {
-                                let _ = write!(out, "x-length: {end}\r\nx-end: yes\r\n");
-                            }
-                            out.extend_from_slice(b"\r\n");
-                            *self = Self::Empty;
-                            return;
-                        }
-                    }
-                    let before = *at;
-                    let room = limit.saturating_sub(out.len());
-                    extend_pattern(out, at, before + *left_in_chunk, room);
-                    *left_in_chunk -= *at - before;
-                    if *left_in_chunk == 0 {
-                        out.extend_from_slice(b"\r\n");
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn extend_pattern(out: &mut Vec<u8>, at: &mut u64, end: u64, room: usize) {
-    let take = usize::try_from(end - *at).unwrap_or(usize::MAX).min(room);
-    pattern::extend(out, *at, take);
-    *at += take as u64;
-}
-
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -476,33 +388,5 @@ mod tests {
     fn the_ready_made_answer_is_framed_right() {
         assert_eq!(BODY.len(), 22);
         assert!(USUAL.ends_with(&format!("content-length: {}\r\n\r\n{BODY}", BODY.len())));
-    }
-
-    #[test]
-    fn chunks_never_need_more_than_a_block_of_memory() {
-        for (end, size) in [(0, 5), (1_000_000, 1), (1_000_000, 65_536), (1_000_000, 10_000_000)] {
-            let mut source = Source::Chunked {
-                at: 0,
-                end,
-                size,
-                left_in_chunk: 0,
-                trailers: false,
-            };
-            let mut wire = Vec::new();
-            while !source.is_empty() {
-                let before = wire.len();
-                source.fill(&mut wire);
-                assert!(wire.len() > before && wire.len() - before <= BLOCK + CHUNK_FRAMING);
-            }
-            let mut decoder = crate::framing::BodyDecoder::new(BodyLength::Chunked);
-            let mut body = Vec::new();
-            assert_eq!(
-                decoder.decode(&wire, usize::MAX, |bytes| body.extend_from_slice(bytes)),
-                Ok(wire.len())
-            );
-            assert!(decoder.is_done());
-            assert_eq!(body.len() as u64, end);
-            assert!(pattern::matches(&body, 0));
-        }
     }
 }

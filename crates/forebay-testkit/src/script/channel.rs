@@ -13,7 +13,7 @@ use rustls::{
     SupportedCipherSuite,
 };
 
-use super::server::{End, TlsInfo};
+use super::connection::{End, TlsInfo};
 use super::step::Handshake;
 
 /// Bytes read at once. A guess.
@@ -155,10 +155,20 @@ impl Channel {
         else {
             return Err(End::Script("cipher suite not known".to_owned()));
         };
-        self.layer = Layer::Sealed {
-            encrypter: suite.aead_alg.encrypter(key, iv),
-            sequence,
-        };
+        let mut encrypter = suite.aead_alg.encrypter(key, iv);
+        if sequence > 0 {
+            // AWS-LC takes the first nonce that it sees for that of record 0 and refuses to go back behind it.
+            let (typ, version) = (ContentType::ApplicationData, ProtocolVersion::TLSv1_3);
+            let unused = OutboundPlainMessage {
+                typ,
+                version,
+                payload: OutboundChunks::Single(&[]),
+            };
+            encrypter
+                .encrypt(unused, 0)
+                .map_err(|error| End::Script(error.to_string()))?;
+        }
+        self.layer = Layer::Sealed { encrypter, sequence };
         Ok(())
     }
 

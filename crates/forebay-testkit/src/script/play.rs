@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use super::channel::Channel;
-use super::server::{End, Shared};
+use super::connection::End;
+use super::shared::Shared;
 use super::step::{Pieces, Script, Send, Step};
 use crate::framing::{BodyDecoder, parse_head};
 use crate::pattern;
