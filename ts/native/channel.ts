@@ -108,12 +108,12 @@ export class Channel implements DeliverySink {
   }
 
   stats(pool: number, into: Float64Array): void {
-    this.#native.stats(pool, into)
+    if (this.#broken === null) this.#native.stats(pool, into)
   }
 
   /** After `poolClosed`: its counters are not needed any more. */
   forgetPool(pool: number): void {
-    this.#native.forgetPool(pool)
+    if (this.#broken === null) this.#native.forgetPool(pool)
   }
 
   /**

@@ -5,7 +5,7 @@
 import { isIP } from 'node:net'
 import { MAX_ADDRESSES } from '../config/defaults.js'
 import { codeEntry, type ErrorCode } from '../errors/codes.js'
-import type { ForebayError } from '../errors/errors.js'
+import { ForebayError } from '../errors/errors.js'
 import { makeError, messageOf } from '../errors/from-native.js'
 
 /** The addresses to use, best first; families alternate as RFC 8305 section 4 wants. Throws where none is left. */
@@ -57,4 +57,11 @@ function interleaved(addresses: readonly string[]): readonly string[] {
 export function dnsError(code: ErrorCode, origin: string, cause: unknown, number = 0): ForebayError {
   const entry = codeEntry(code)
   return makeError(entry, messageOf(entry, number, origin, null), number, { phase: 'dns', origin, cause })
+}
+
+/** What a lookup, or the filter, threw. */
+export function lookupError(thrown: unknown, origin: string): ForebayError {
+  if (thrown instanceof ForebayError) return thrown
+  const code: unknown = typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, 'code') : undefined
+  return dnsError(code === 'ENOTFOUND' ? 'FB_DNS_NOT_FOUND' : 'FB_DNS_FAILED', origin, thrown)
 }

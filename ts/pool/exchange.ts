@@ -80,7 +80,8 @@ export class Exchange {
 
   /** Begins to watch the caller's signal. */
   watch(): void {
-    this.#signal?.addEventListener('abort', this)
+    // It may have ended already: the event loop answers while a long body is handed over.
+    if (!this.#settled) this.#signal?.addEventListener('abort', this)
   }
 
   /** The caller's signal fired. */

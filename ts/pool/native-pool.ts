@@ -14,7 +14,7 @@ import { nativeConfig, type Parsed, parsePool } from '../config/parse.js'
 import type { PoolConfig } from '../config/parsed.js'
 import { nodeRoots } from '../config/roots.js'
 import { CODES, codeEntry } from '../errors/codes.js'
-import { ClosedError } from '../errors/errors.js'
+import { ClosedError, type ForebayError } from '../errors/errors.js'
 import { errorFromCreate, makeError, messageOf, type NativeFailure } from '../errors/from-native.js'
 import type { Channel, PoolSink } from '../native/channel.js'
 import type { NativeAddress, NativeConnection } from '../native/dto.js'
@@ -22,7 +22,8 @@ import { channelOf, nativeBinding } from '../native/environment.js'
 import { PreparedRequest } from '../request/prepared.js'
 import { OutgoingRequest, type RequestOptions, type RequestRules } from '../request/request.js'
 import type { PoolResponse } from '../response/response.js'
-import { canonicalAddress, usableAddresses } from './addresses.js'
+import { lookupError, usableAddresses } from './addresses.js'
+import { systemClock, type Timer } from './clock.js'
 import { Exchange, type ExchangeOwner } from './exchange.js'
 import { HeldRequests } from './held.js'
 import { Resolver, type ResolverOwner } from './resolver.js'
@@ -47,6 +48,8 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   readonly #reader: StatsReader
   /** Null where the addresses never change: a literal one, or a socket's path. */
   readonly #resolver: Resolver | null
+  /** Why nothing can be sent: the filter refuses the origin's own address. */
+  #denied: ForebayError | null = null
   readonly #held: HeldRequests = new HeldRequests()
   #holding = false
   #lookupStartedMs = 0
@@ -54,7 +57,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   #lastStats: PoolStats | null = null
   #ended: Promise<void> | null = null
   #onEnded: () => void = () => {}
-  #closeTimer: NodeJS.Timeout | null = null
+  #closeTimer: Timer | null = null
 
   constructor(givenOrigin: unknown, options: unknown, emitter: WeakRef<EventEmitter>) {
     const environment = { parallelism: availableParallelism(), eventLoopSupport: nativeBinding().eventLoopSupport() }
@@ -74,8 +77,8 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
       maxReadSize: config.maxReadSize,
     })
     this.#room = OutgoingRequest.room(this.#rules)
-    const fixed = fixedAddresses(parsed)
-    this.#resolver = fixed === null ? new Resolver(this, config.resolver) : null
+    const fixed = this.#fixedAddresses(parsed)
+    this.#resolver = fixed === null ? new Resolver(this, config.resolver, systemClock) : null
     this.#channel = channelOf(config.runOn)
     this.#reader = new StatsReader(this.#channel.statNames)
     const native = nativeConfig(parsed, this.#withPort(fixed ?? []), nodeRoots)
@@ -92,12 +95,26 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     }
   }
 
+  /** The address of a host that is one itself, none for a Unix socket; null where the host has to be looked up. */
+  #fixedAddresses({ config, origin }: Parsed): readonly string[] | null {
+    if (config.connection.socketPath !== null) return []
+    if (isIP(origin.host) === 0) return null
+    try {
+      return usableAddresses([{ address: origin.host }], config.resolver.filter, config.origin)
+    } catch (error) {
+      // A request that may not be sent is no mistake in the options.
+      this.#denied = lookupError(error, config.origin)
+      return []
+    }
+  }
+
   request(options: RequestOptions): Promise<PoolResponse> {
     try {
       const request = new OutgoingRequest(options, this.#rules)
       const { signal } = request
       if (signal?.aborted === true) return Promise.reject(signal.reason)
       if (this.closed) return Promise.reject(this.#closedError())
+      if (this.#denied !== null) return Promise.reject(this.#denied)
       const promise = new Promise(takeSettlers)
       const exchange = new Exchange(this, resolveTaken, rejectTaken, signal, request.maxReadSize, request.high)
       if (this.#resolver === null || (!this.#holding && this.#resolver.ready())) {
@@ -122,7 +139,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
       const message = messageOf(entry, maxPendingRequests, this.origin, null)
       throw makeError(entry, message, maxPendingRequests, { phase: 'admit', origin: this.origin })
     }
-    exchange.startedMs = performance.now()
+    exchange.startedMs = systemClock.nowMs()
     if (this.#holding) return
     this.#holding = true
     this.#lookupStartedMs = exchange.startedMs
@@ -135,7 +152,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   /** Submits what waited, in order. */
   #release(): void {
     this.#holding = false
-    const dnsMs = performance.now() - this.#lookupStartedMs
+    const dnsMs = systemClock.nowMs() - this.#lookupStartedMs
     for (const { request, exchange } of this.#held.take()) {
       exchange.dnsMs = dnsMs
       try {
@@ -161,8 +178,8 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   close(timeoutMs: number): Promise<void> {
     const ended = this.#end()
     if (timeoutMs > 0 && this.#closeTimer === null && !this.destroyed) {
-      this.#closeTimer = setTimeout(() => this.destroy(undefined), timeoutMs)
-      this.#closeTimer.unref()
+      this.#closeTimer = systemClock.after(timeoutMs, () => this.destroy(undefined))
+      this.#closeTimer.hold(false)
     }
     if (this.closed) return ended
     this.closed = true
@@ -209,7 +226,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     this.destroyed = true
     this.closed = true
     this.#resolver?.stop()
-    if (this.#closeTimer !== null) clearTimeout(this.#closeTimer)
+    this.#closeTimer?.cancel()
     // After the decoding: the native side is not entered from within its own delivery.
     queueMicrotask(() => {
       this.#lastStats = this.stats()
@@ -236,7 +253,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   }
 
   nowMs(): number {
-    return performance.now()
+    return systemClock.nowMs()
   }
 
   inUse(): boolean {
@@ -258,14 +275,6 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   credit(id: number, bytes: number): void {
     this.#channel.credit(id, bytes)
   }
-}
-
-/** The addresses of a host that is one itself, or none for a Unix socket; null where the host has to be looked up. */
-function fixedAddresses({ config, origin }: Parsed): readonly string[] | null {
-  if (config.connection.socketPath !== null) return []
-  if (isIP(origin.host) === 0) return null
-  const address = canonicalAddress(origin.host)
-  return usableAddresses([{ address }], config.resolver.filter, config.origin)
 }
 
 /** One executor for all promises: a closure for each would cost an allocation. */

@@ -10,14 +10,14 @@ import { lookup as dnsLookup } from 'node:dns/promises'
 import { MIN_RESOLVER_REFRESH_MS } from '../config/defaults.js'
 import type { Lookup } from '../config/options.js'
 import type { ResolverConfig } from '../config/parsed.js'
-import { ForebayError } from '../errors/errors.js'
-import { dnsError, usableAddresses } from './addresses.js'
+import type { ForebayError } from '../errors/errors.js'
+import { dnsError, lookupError, usableAddresses } from './addresses.js'
+import type { Clock, Timer } from './clock.js'
 
 /** Who wants to know. */
 export interface ResolverOwner {
   readonly origin: string
   readonly host: string
-  nowMs(): number
   /** Whether connections are open: only then is the answer worth refreshing. */
   inUse(): boolean
   /** A new set of addresses, best first. */
@@ -30,6 +30,7 @@ const MS_PER_S = 1000
 export class Resolver {
   readonly #owner: ResolverOwner
   readonly #config: ResolverConfig
+  readonly #clock: Clock
   #known: readonly string[] | null = null
   /** When the last lookup ended, and how long its answer is good for. */
   #endedMs = Number.NEGATIVE_INFINITY
@@ -37,29 +38,30 @@ export class Resolver {
   #failure: ForebayError | null = null
   #running: Promise<void> | null = null
   #abort: AbortController | null = null
-  #deadline: NodeJS.Timeout | null = null
-  #refresh: NodeJS.Timeout | null = null
+  #deadline: Timer | null = null
+  #refresh: Timer | null = null
   #stopped = false
 
-  constructor(owner: ResolverOwner, config: ResolverConfig) {
+  constructor(owner: ResolverOwner, config: ResolverConfig, clock: Clock) {
     this.#owner = owner
     this.#config = config
+    this.#clock = clock
   }
 
   /** Whether a request can go at once. Where no connection is open one must be dialled, so an old answer is not enough. */
   ready(): boolean {
     if (this.#known === null) return false
     if (this.#owner.inUse()) return true
-    return this.#running === null && this.#owner.nowMs() - this.#endedMs <= this.#goodForMs
+    return this.#running === null && this.#clock.nowMs() - this.#endedMs <= this.#goodForMs
   }
 
   /** Resolves when there are addresses to dial; rejects with the lookup's failure where there are none. */
   async resolve(): Promise<void> {
     // The last word, good or bad, stands for a second.
-    if (this.#running === null && this.#owner.nowMs() - this.#endedMs >= MIN_RESOLVER_REFRESH_MS) {
+    if (this.#running === null && this.#clock.nowMs() - this.#endedMs >= MIN_RESOLVER_REFRESH_MS) {
       this.#running = this.#lookUp(true)
     }
-    this.#deadline?.ref()
+    this.#deadline?.hold(true)
     if (this.#running !== null) await this.#running
     if (this.#known === null && this.#failure !== null) throw this.#failure
   }
@@ -68,9 +70,9 @@ export class Resolver {
   usageChanged(): void {
     if (this.#refresh !== null || this.#running !== null || this.#known === null || this.#stopped) return
     if (this.#config.refresh === 0 || !this.#owner.inUse()) return
-    const age = this.#owner.nowMs() - this.#endedMs
-    this.#refresh = setTimeout(() => this.#refreshNow(), Math.max(this.#goodForMs - age, 0))
-    this.#refresh.unref()
+    const age = this.#clock.nowMs() - this.#endedMs
+    this.#refresh = this.#clock.after(Math.max(this.#goodForMs - age, 0), () => this.#refreshNow())
+    this.#refresh.hold(false)
   }
 
   #refreshNow(): void {
@@ -82,7 +84,7 @@ export class Resolver {
   /** Nothing is wanted any more. */
   stop(): void {
     this.#stopped = true
-    if (this.#refresh !== null) clearTimeout(this.#refresh)
+    this.#refresh?.cancel()
     this.#refresh = null
     this.#abort?.abort()
   }
@@ -98,9 +100,9 @@ export class Resolver {
       this.#known = addresses
     } catch (cause) {
       this.#goodForMs = MIN_RESOLVER_REFRESH_MS
-      this.#failure = cause instanceof ForebayError ? cause : dnsError(codeOf(cause), origin, cause)
+      this.#failure = lookupError(cause, origin)
     }
-    this.#endedMs = this.#owner.nowMs()
+    this.#endedMs = this.#clock.nowMs()
     this.#running = null
     this.usageChanged()
   }
@@ -114,14 +116,15 @@ export class Resolver {
     const onAbort = (): void => reject(abort.signal.reason)
     abort.signal.addEventListener('abort', onAbort, { once: true })
     const late = () => abort.abort(dnsError('FB_DNS_TIMEOUT', this.#owner.origin, undefined, timeout))
-    this.#deadline = setTimeout(late, timeout)
-    if (!awaited) this.#deadline.unref()
+    const deadline = this.#clock.after(timeout, late)
+    deadline.hold(awaited)
+    this.#deadline = deadline
     try {
       const found: unknown = await Promise.race([(lookup ?? nodeLookup)(host, { signal: abort.signal }), ended])
       return Array.isArray(found) ? found : []
     } finally {
       abort.signal.removeEventListener('abort', onAbort)
-      clearTimeout(this.#deadline)
+      deadline.cancel()
       this.#deadline = null
       this.#abort = null
     }
@@ -142,11 +145,6 @@ function goodFor(found: readonly unknown[], refreshMs: number): number {
   }
   if (seconds === Number.POSITIVE_INFINITY || refreshMs === 0) return Math.max(refreshMs, MIN_RESOLVER_REFRESH_MS)
   return Math.max(seconds * MS_PER_S, MIN_RESOLVER_REFRESH_MS)
-}
-
-function codeOf(cause: unknown): 'FB_DNS_NOT_FOUND' | 'FB_DNS_FAILED' {
-  const code: unknown = typeof cause === 'object' && cause !== null ? Reflect.get(cause, 'code') : undefined
-  return code === 'ENOTFOUND' ? 'FB_DNS_NOT_FOUND' : 'FB_DNS_FAILED'
 }
 
 function withReject(): { readonly promise: Promise<never>; readonly reject: (reason: unknown) => void } {
