@@ -18,7 +18,6 @@ mod retries;
 mod timeouts;
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use crate::config::{GroupConfig, OriginMemory, UpstreamConfig};
 use crate::connection::{Connection, State};
@@ -65,7 +64,9 @@ pub struct Group {
     /// Pools to look at before the turn ends.
     listed: VecDeque<PoolId>,
     /// Closed connections whose streams have not ended yet, and how these end if the shell says nothing.
-    severed: Vec<(ConnectionId, FailureReason)>,
+    severed: VecDeque<(ConnectionId, FailureReason)>,
+    /// Pools that gained capacity and are to be served when the turn ends, in that order.
+    gained: VecDeque<PoolId>,
     /// Pools whose queues wait for a place under `max_requests`, by priority.
     awaiting: [VecDeque<PoolId>; 2],
 }
@@ -108,7 +109,8 @@ impl Group {
             births: 0,
             shed: false,
             listed: VecDeque::new(),
-            severed: Vec::new(),
+            severed: VecDeque::new(),
+            gained: VecDeque::new(),
             awaiting: [VecDeque::new(), VecDeque::new()],
         }
     }
@@ -122,8 +124,13 @@ impl Group {
     /// it before it takes the effects.
     pub fn end_turn(&mut self, now: Instant) {
         loop {
-            while let Some((connection, reason)) = self.severed.pop() {
+            while let Some((connection, reason)) = self.severed.pop_front() {
                 self.cut(now, connection, reason);
+            }
+            while let Some(pool) = self.gained.pop_front() {
+                if self.pools.get(pool).is_some_and(|found| found.gained) {
+                    self.serve(now, pool);
+                }
             }
             self.serve_awaiting(now);
             let Some(pool) = self.listed.pop_front() else { break };
@@ -131,9 +138,6 @@ impl Group {
                 continue;
             };
             found.listed = false;
-            if found.gained {
-                self.serve(now, pool);
-            }
             self.tidy(now, pool);
         }
     }

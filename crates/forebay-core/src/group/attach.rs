@@ -136,11 +136,17 @@ impl Group {
             }
             return;
         }
+        if pool.awaits_place {
+            // It takes its turn with the other pools that wait for one.
+            return;
+        }
         match self.upstreams[pool.upstream].config.protocols {
             Protocols::Fixed(Protocol::H2 | Protocol::H3) => self.serve(now, id),
             Protocols::Fixed(Protocol::H1) | Protocols::Mixed => {
-                pool.gained = true;
-                self.look_at(id);
+                if !pool.gained {
+                    pool.gained = true;
+                    self.gained.push_back(id);
+                }
             }
         }
     }

@@ -49,7 +49,7 @@ impl Group {
             format!("13: {} connections, {connections} in pools", self.connections.len())
         })?;
         holds(
-            self.listed.is_empty() && self.severed.is_empty() && self.effects.is_empty(),
+            self.listed.is_empty() && self.severed.is_empty() && self.gained.is_empty() && self.effects.is_empty(),
             || String::from("the turn is not over: end_turn, then take all effects"),
         )?;
         self.check_streams()?;

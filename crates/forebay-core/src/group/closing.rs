@@ -83,7 +83,7 @@ impl Group {
         if active == 0 {
             self.connections.remove(id);
         } else {
-            self.severed.push((id, FailureReason::ConnectionTermination));
+            self.severed.push_back((id, FailureReason::ConnectionTermination));
         }
         self.look_at(pool_id);
     }

@@ -113,7 +113,7 @@ impl Group {
             }
         }
         self.look_at(pool);
-        self.grow(now, pool);
+        self.replace(now, pool);
     }
 
     fn drain_and_delete(&mut self, now: Instant, id: PoolId) {

@@ -108,9 +108,13 @@ impl Group {
 
     /// Capacity was lost: if streams wait, their pool may need more.
     pub(super) fn grow_if_waiting(&mut self, now: Instant, id: PoolId) {
-        if self.pools[id].pending.is_empty() {
-            return;
+        if !self.pools[id].pending.is_empty() {
+            self.replace(now, id);
         }
+    }
+
+    /// A connection failed or retired: the pool may need another, for what waits or ahead of need.
+    pub(super) fn replace(&mut self, now: Instant, id: PoolId) {
         if self.grow(now, id) == Growth::Undialable && self.pools[id].connections.is_empty() {
             self.fail_queue(id, FailureReason::LocalConnectionFailure);
         }

@@ -134,7 +134,7 @@ impl Group {
                 connection: Some(id),
             },
         );
-        self.grow_if_waiting(now, pool);
+        self.replace(now, pool);
         self.look_at(pool);
     }
 

@@ -49,7 +49,7 @@ impl Group {
         }
         self.blame(now, id);
         if self.retire(now, id, reason) {
-            self.grow(now, pool);
+            self.replace(now, pool);
         }
     }
 
@@ -131,7 +131,7 @@ impl Group {
         if connection.state != State::Draining {
             self.stats.bump(Stat::CxMaxDurationReached);
             self.retire(now, id, DrainReason::MaxDuration);
-            self.grow(now, pool);
+            self.replace(now, pool);
         }
     }
 
