@@ -1,6 +1,7 @@
 // Compiles one of the three TypeScript projects: the package, its tests, its benchmarks and examples.
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { root, tool } from './paths.mjs'
 import { runNode } from './run.mjs'
 
@@ -27,7 +28,24 @@ export function buildBench() {
 async function writeDoor({ import: esm, require: cjs }) {
   const name = `./${esm.default.split('/').pop()}`
   await writeFile(join(root, cjs.default), `module.exports = require('${name}')\n`)
-  await writeFile(join(root, cjs.types), `export * from '${name}'\n`)
+  await writeFile(join(root, cjs.types), doorTypes(name, await import(pathToFileURL(join(root, esm.default)).href)))
+}
+
+/**
+ * The same declarations, not a copy of them. `export * from` an ES module is an error in CommonJS for TypeScript's `node16` and `node18`;
+ * importing its types is not, so each value is declared by its type.
+ */
+function doorTypes(name, values) {
+  const from = `from '${name}' with { 'resolution-mode': 'import' }`
+  const lines = Object.keys(values).flatMap(value => {
+    const declared = `export declare const ${value}: typeof esm.${value}`
+    return isClass(values[value]) ? [declared, `export type ${value} = esm.${value}`] : [declared]
+  })
+  return `${[`import type * as esm ${from}`, `export type * ${from}`, ...lines].join('\n')}\n`
+}
+
+function isClass(value) {
+  return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value))
 }
 
 async function removeOrphans(output, folder) {
