@@ -40,7 +40,7 @@ export {
   UnavailableError,
 } from './errors/errors.js'
 export { Pool } from './pool/origin-pool.js'
-export type { AbstractPool, CloseOptions, PoolEvents } from './pool/pool.js'
+export type { AbstractPool, CloseOptions, DrainReason, PoolEvents } from './pool/pool.js'
 export type { GaugeName, Histogram, HistogramName, LimitGauge, PoolStats, StatName } from './pool/stats.js'
 export type { BodyInput } from './request/body.js'
 export type { HeadersInput, HeaderValue } from './request/headers.js'

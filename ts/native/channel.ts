@@ -55,6 +55,10 @@ export interface PoolSink {
   connected(connection: NativeConnection): void
   /** `code` is an index into the table of codes plus one; 0: in order. */
   disconnected(connection: NativeConnection, code: number): void
+  /** `reason` is an index into the reasons to drain. */
+  draining(connection: NativeConnection, reason: number): void
+  /** `limit` is an index into the limits. */
+  overflow(high: boolean, limit: number, count: number): void
   poolClosed(): void
 }
 
@@ -311,6 +315,14 @@ export class Channel implements DeliverySink {
     const connection = this.#connection(id)
     this.#gone.push(id)
     this.#pools.get(pool)?.disconnected(connection, code)
+  }
+
+  draining(pool: number, id: number, reason: number): void {
+    this.#pools.get(pool)?.draining(this.#connection(id), reason)
+  }
+
+  overflow(pool: number, high: boolean, limit: number, count: number): void {
+    this.#pools.get(pool)?.overflow(high, limit, count)
   }
 
   poolClosed(id: number): void {

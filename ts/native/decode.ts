@@ -10,9 +10,11 @@ import {
   data,
   deliverKind,
   disconnected,
+  draining,
   end,
   fail,
   failFlag,
+  overflow,
   response,
   responseFlag,
   special,
@@ -56,6 +58,10 @@ export interface DeliverySink {
   fail(id: number, failure: Omit<NativeFailure, 'connection'>, connection: number): void
   connected(pool: number, connection: NativeConnection): void
   disconnected(pool: number, connection: number, code: number): void
+  /** `reason` is an index into the reasons to drain. */
+  draining(pool: number, connection: number, reason: number): void
+  /** A limit refused something, `count` times. `limit` is an index into the limits. */
+  overflow(pool: number, high: boolean, limit: number, count: number): void
   poolClosed(pool: number): void
 }
 
@@ -118,6 +124,14 @@ export class Slab {
       case deliverKind.DISCONNECTED:
         sink.disconnected(words[w + disconnected.POOL] as number, subject, words[w + disconnected.CODE] as number)
         return
+      case deliverKind.DRAINING:
+        sink.draining(words[w + draining.POOL] as number, subject, words[w + draining.REASON] as number)
+        return
+      case deliverKind.OVERFLOW: {
+        const high = words[w + overflow.PRIORITY] !== 0
+        sink.overflow(subject, high, words[w + overflow.LIMIT] as number, words[w + overflow.COUNT] as number)
+        return
+      }
       default:
         throw new InternalError('FB_INTERNAL', `a record of unknown kind ${kind & KIND_MASK}`)
     }

@@ -98,6 +98,10 @@ export const deliverKind = {
   CONNECTED: 6,
   /** A connection is gone. */
   DISCONNECTED: 7,
+  /** A connection takes no new requests any more. */
+  DRAINING: 8,
+  /** A limit refused something. The subject is the pool. */
+  OVERFLOW: 9,
 } as const
 
 /** Words of `RESPONSE` after the common ones; then the bytes of head and body. */
@@ -194,4 +198,26 @@ export const disconnected = {
   CODE: 4,
   /** Length of the record in words. */
   WORDS: 5,
+} as const
+
+/** Words of `DRAINING` after the common ones (the subject is the connection). */
+export const draining = {
+  /** Pool. */
+  POOL: 3,
+  /** 0 goaway, 1 max-duration, 2 max-requests, 3 close-header, 4 keep-alive-hint, 5 manual. */
+  REASON: 4,
+  /** Length of the record in words. */
+  WORDS: 5,
+} as const
+
+/** Words of `OVERFLOW` after the common ones. */
+export const overflow = {
+  /** 0 `default`, 1 `high`. */
+  PRIORITY: 3,
+  /** 0 maxConnections, 1 maxPendingRequests, 2 maxRequests, 3 maxRetries, 4 maxConnectionPools, 5 shed. */
+  LIMIT: 4,
+  /** How often in this turn. */
+  COUNT: 5,
+  /** Length of the record in words. */
+  WORDS: 6,
 } as const

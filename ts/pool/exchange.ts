@@ -25,8 +25,6 @@ export interface ExchangeOwner {
   nowMs(): number
   cancel(id: number): void
   credit(id: number, bytes: number): void
-  /** A limit refused it. */
-  refused(failure: NativeFailure, high: boolean): void
 }
 
 /** A response whose body is still coming. */
@@ -181,7 +179,6 @@ export class Exchange {
   fail(failure: NativeFailure): void {
     if (this.#settled) return
     const owner = this.#owner
-    owner.refused(failure, this.high)
     const durationMs = owner.nowMs() - this.startedMs
     this.rejectWith(errorFromNative(failure, { origin: owner.origin, durationMs, closeReason: owner.closeReason }))
   }

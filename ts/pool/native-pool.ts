@@ -13,9 +13,9 @@ import { availableParallelism } from 'node:os'
 import { nativeConfig, type Parsed, parsePool } from '../config/parse.js'
 import type { PoolConfig } from '../config/parsed.js'
 import { nodeRoots } from '../config/roots.js'
-import { CODES, codeEntry } from '../errors/codes.js'
+import { codeEntry } from '../errors/codes.js'
 import { ClosedError, type ForebayError } from '../errors/errors.js'
-import { errorFromCreate, makeError, messageOf, type NativeFailure } from '../errors/from-native.js'
+import { errorFromCreate, makeError, messageOf } from '../errors/from-native.js'
 import type { Channel, PoolSink } from '../native/channel.js'
 import type { NativeAddress, NativeConnection } from '../native/dto.js'
 import { channelOf, nativeBinding } from '../native/environment.js'
@@ -28,7 +28,7 @@ import { Exchange, type ExchangeOwner } from './exchange.js'
 import { HeldRequests } from './held.js'
 import { Resolver, type ResolverOwner } from './resolver.js'
 import { type PoolStats, StatsReader } from './stats.js'
-import { Teller } from './teller.js'
+import { LIMITS, Teller } from './teller.js'
 
 /** See above. */
 export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
@@ -135,7 +135,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     const { maxPendingRequests } = request.high ? this.config.limits.high : this.config.limits
     if (!this.#held.add(request, exchange, maxPendingRequests)) {
       const entry = codeEntry('FB_PENDING_OVERFLOW')
-      this.#teller.overflow(entry, request.high)
+      this.#teller.overflow(request.high, 'maxPendingRequests', 1)
       const message = messageOf(entry, maxPendingRequests, this.origin, null)
       throw makeError(entry, message, maxPendingRequests, { phase: 'admit', origin: this.origin })
     }
@@ -247,9 +247,12 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     this.#teller.disconnected(connection, code)
   }
 
-  refused(failure: NativeFailure, high: boolean): void {
-    const entry = CODES[failure.code]
-    if (entry?.kind === 'overflow') this.#teller.overflow(entry, high)
+  draining(connection: NativeConnection, reason: number): void {
+    this.#teller.draining(connection, reason)
+  }
+
+  overflow(high: boolean, limit: number, count: number): void {
+    this.#teller.overflow(high, LIMITS[limit], count)
   }
 
   nowMs(): number {

@@ -35,12 +35,17 @@ export interface CloseOptions {
   readonly timeout?: number | undefined
 }
 
+/** Why a connection takes no more requests. */
+export type DrainReason = 'goaway' | 'max-duration' | 'max-requests' | 'close-header' | 'keep-alive-hint' | 'manual'
+
 /** Events of a pool. There is no `error` event: errors end in promises. */
 export type PoolEvents = {
   /** A connection can be used. */
   connection: [{ readonly pool: string; readonly connection: ConnectionInfo }]
   /** A connection is gone; `error` is null where that was in order. */
   close: [{ readonly pool: string; readonly connection: ConnectionInfo; readonly error: ForebayError | null }]
-  /** A limit refused a request. */
-  overflow: [{ readonly pool: string; readonly priority: Priority; readonly limit: LimitName }]
+  /** A connection takes no more requests; those on it go on. */
+  drain: [{ readonly pool: string; readonly connection: ConnectionInfo; readonly reason: DrainReason }]
+  /** A limit refused requests or, `maxConnections`, connections: `count` times in one turn. */
+  overflow: [{ readonly pool: string; readonly priority: Priority; readonly limit: LimitName; readonly count: number }]
 }

@@ -5,10 +5,31 @@
 
 import type { EventEmitter } from 'node:events'
 import type { PoolConfig } from '../config/parsed.js'
-import { type CodeEntry, PHASES } from '../errors/codes.js'
-import { errorFromNative, limitOf } from '../errors/from-native.js'
+import { PHASES } from '../errors/codes.js'
+import type { LimitName } from '../errors/errors.js'
+import { errorFromNative } from '../errors/from-native.js'
 import { type ConnectionFacts, connectionInfo, endpointOf } from '../response/connection.js'
-import type { PoolEvents } from './pool.js'
+import type { DrainReason, PoolEvents } from './pool.js'
+
+/** Why a connection takes no more requests, in the order in which records count them. */
+const DRAIN_REASONS: readonly DrainReason[] = [
+  'goaway',
+  'max-duration',
+  'max-requests',
+  'close-header',
+  'keep-alive-hint',
+  'manual',
+]
+
+/** The limits of the core, in the order in which records count them. */
+export const LIMITS: readonly LimitName[] = [
+  'maxConnections',
+  'maxPendingRequests',
+  'maxRequests',
+  'maxRetries',
+  'maxConnectionPools',
+  'shed',
+]
 
 /** See above. */
 export class Teller {
@@ -42,8 +63,16 @@ export class Teller {
     return errorFromNative(failure, { origin: this.#config.origin, durationMs: 0, closeReason: undefined })
   }
 
-  overflow(entry: CodeEntry, high: boolean): void {
-    this.#tell('overflow', pool => ({ pool, priority: high ? 'high' : 'default', limit: limitOf(entry) }))
+  /** `reason` is an index into `DRAIN_REASONS`. */
+  draining(connection: ConnectionFacts, reason: number): void {
+    const name = DRAIN_REASONS[reason]
+    if (name === undefined) return
+    this.#tell('drain', pool => ({ pool, connection: connectionInfo(connection, true), reason: name }))
+  }
+
+  overflow(high: boolean, limit: LimitName | undefined, count: number): void {
+    if (limit === undefined) return
+    this.#tell('overflow', pool => ({ pool, priority: high ? 'high' : 'default', limit, count }))
   }
 
   #tell<E extends keyof PoolEvents>(event: E, make: (pool: string) => PoolEvents[E][0]): void {

@@ -7,12 +7,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use bytes::{Buf as _, Bytes};
-use forebay_core::Class;
+use forebay_core::{Class, DrainReason, LimitName, Priority};
 use forebay_transport::error::{Code, Failure};
 use forebay_transport::sink::{Connected, ConnectionNumber, Head, Peer, PoolId, RequestId, Sink};
 
 use crate::record::{
-    connected, data, deliver_kind, disconnected, end, fail, fail_flag, response, response_flag, special,
+    connected, data, deliver_kind, disconnected, draining, end, fail, fail_flag, overflow, response, response_flag,
+    special,
 };
 
 /// A part of a body from this size on is not copied into the run of small records, in bytes. A guess.
@@ -243,6 +244,38 @@ impl Sink for Outlet {
         let code = fault.map_or(0, |c| c as u32 + 1);
         let words = [deliver_kind::DISCONNECTED, connection, pool, code];
         debug_assert_eq!(words.len() + 1, disconnected::WORDS as usize);
+        self.out.borrow_mut().record(&words, |_| {});
+    }
+
+    fn draining(&self, pool: PoolId, connection: ConnectionNumber, reason: DrainReason) {
+        let reason = match reason {
+            DrainReason::GoAway => 0,
+            DrainReason::MaxDuration => 1,
+            DrainReason::MaxRequests => 2,
+            DrainReason::CloseHeader => 3,
+            DrainReason::KeepAliveHint => 4,
+            DrainReason::Manual => 5,
+        };
+        let words = [deliver_kind::DRAINING, connection, pool, reason];
+        debug_assert_eq!(words.len() + 1, draining::WORDS as usize);
+        self.out.borrow_mut().record(&words, |_| {});
+    }
+
+    fn overflow(&self, pool: PoolId, priority: Priority, limit: LimitName, count: u32) {
+        let priority = match priority {
+            Priority::Default => 0,
+            Priority::High => 1,
+        };
+        let limit = match limit {
+            LimitName::MaxConnections => 0,
+            LimitName::MaxPendingRequests => 1,
+            LimitName::MaxRequests => 2,
+            LimitName::MaxRetries => 3,
+            LimitName::MaxConnectionPools => 4,
+            LimitName::Shed => 5,
+        };
+        let words = [deliver_kind::OVERFLOW, pool, priority, limit, count];
+        debug_assert_eq!(words.len() + 1, overflow::WORDS as usize);
         self.out.borrow_mut().record(&words, |_| {});
     }
 

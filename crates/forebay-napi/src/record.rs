@@ -115,6 +115,10 @@ layout! {
         CONNECTED = 6;
         /// A connection is gone.
         DISCONNECTED = 7;
+        /// A connection takes no new requests any more.
+        DRAINING = 8;
+        /// A limit refused something. The subject is the pool.
+        OVERFLOW = 9;
     }
     /// Words of `RESPONSE` after the common ones; then the bytes of head and body.
     response {
@@ -203,6 +207,26 @@ layout! {
         CODE = 4;
         /// Length of the record in words.
         WORDS = 5;
+    }
+    /// Words of `DRAINING` after the common ones (the subject is the connection).
+    draining {
+        /// Pool.
+        POOL = 3;
+        /// 0 goaway, 1 max-duration, 2 max-requests, 3 close-header, 4 keep-alive-hint, 5 manual.
+        REASON = 4;
+        /// Length of the record in words.
+        WORDS = 5;
+    }
+    /// Words of `OVERFLOW` after the common ones.
+    overflow {
+        /// 0 `default`, 1 `high`.
+        PRIORITY = 3;
+        /// 0 maxConnections, 1 maxPendingRequests, 2 maxRequests, 3 maxRetries, 4 maxConnectionPools, 5 shed.
+        LIMIT = 4;
+        /// How often in this turn.
+        COUNT = 5;
+        /// Length of the record in words.
+        WORDS = 6;
     }
 }
 

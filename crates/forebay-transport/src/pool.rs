@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use forebay_core::{
-    Admission, Class, ConnectFailure, ConnectFailureReason, ConnectionEnd, ConnectionId, Effect, Group, MethodClass,
-    NewStream, Scope, StreamEnd, StreamFailure, StreamId, UpstreamId,
+    Admission, Class, ConnectFailure, ConnectFailureReason, ConnectionEnd, ConnectionId, Effect, Event, Group,
+    LimitName, MethodClass, NewStream, Priority, Scope, StreamEnd, StreamFailure, StreamId, UpstreamId,
 };
 use forebay_reactor::{Handle, Timer};
 use http::Request;
@@ -428,7 +428,7 @@ impl Pool {
             self.act(effect);
         }
         self.dial_failure.take();
-        while self.core.borrow_mut().poll_event().is_some() {}
+        self.tell();
         let deadline = self.core.borrow().next_deadline();
         let mut alarm = self.alarm.borrow_mut();
         match deadline {
@@ -468,6 +468,52 @@ impl Pool {
                     self.shared.sink.pool_closed(self.id);
                 }
             }
+        }
+    }
+
+    /// Passes on what observers may know, overflows of one kind together. A connection that is gone within the turn is
+    /// not reported as draining.
+    fn tell(&self) {
+        let mut overflow: Option<(Priority, LimitName, u32)> = None;
+        loop {
+            let event = self.core.borrow_mut().poll_event();
+            match event {
+                Some(Event::Overflow { priority, limit }) => match &mut overflow {
+                    Some((p, l, count)) if (*p, *l) == (priority, limit) => *count += 1,
+                    other => {
+                        if let Some((p, l, count)) = other.replace((priority, limit, 1)) {
+                            self.shared.sink.overflow(self.id, p, l, count);
+                        }
+                    }
+                },
+                Some(Event::Draining { connection, reason, .. }) => {
+                    tracing::debug!(pool = %self.config.name, ?connection, ?reason, "draining");
+                    if let Some(link) = self.link(connection) {
+                        self.shared.sink.draining(self.id, link.number, reason);
+                    }
+                }
+                Some(Event::Closed {
+                    connection,
+                    cause,
+                    active,
+                    ..
+                }) => {
+                    tracing::info!(pool = %self.config.name, ?connection, ?cause, active, "connection closed");
+                }
+                Some(Event::Connected {
+                    connection, protocol, ..
+                }) => {
+                    tracing::info!(pool = %self.config.name, ?connection, ?protocol, "connection ready");
+                }
+                Some(Event::Replay { token, .. }) => {
+                    tracing::debug!(pool = %self.config.name, request = token, "replay");
+                }
+                Some(Event::PoolIdle { .. }) => {}
+                None => break,
+            }
+        }
+        if let Some((priority, limit, count)) = overflow {
+            self.shared.sink.overflow(self.id, priority, limit, count);
         }
     }
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use forebay_core::{DrainReason, LimitName, Priority};
 use http::{HeaderMap, StatusCode};
 
 use crate::error::{Code, Failure};
@@ -69,6 +70,14 @@ pub trait Sink {
     fn connected(&self, pool: PoolId, connected: &Connected);
     /// A connection that was `connected` is gone; by a fault, or in order.
     fn disconnected(&self, pool: PoolId, connection: ConnectionNumber, fault: Option<Code>);
+    /// A connection that is up takes no new requests any more.
+    fn draining(&self, pool: PoolId, connection: ConnectionNumber, reason: DrainReason) {
+        let _ = (pool, connection, reason);
+    }
+    /// A limit refused something, `count` times in one turn.
+    fn overflow(&self, pool: PoolId, priority: Priority, limit: LimitName, count: u32) {
+        let _ = (pool, priority, limit, count);
+    }
     /// The head and the whole body. Terminal.
     fn response(&self, request: RequestId, head: &Head, body: &[Bytes]);
     /// The head; parts of the body follow.
