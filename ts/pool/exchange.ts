@@ -47,6 +47,7 @@ export class Exchange {
   startedMs = 0
   /** How long the first lookup of its host took. */
   dnsMs = 0
+  readonly high: boolean
   readonly #owner: ExchangeOwner
   readonly #resolve: (response: PoolResponse) => void
   readonly #reject: (error: unknown) => void
@@ -61,12 +62,14 @@ export class Exchange {
     reject: (error: unknown) => void,
     signal: AbortSignal | null,
     maxReadSize: number,
+    high: boolean,
   ) {
     this.#owner = owner
     this.#resolve = resolve
     this.#reject = reject
     this.#signal = signal
     this.#maxReadSize = maxReadSize
+    this.high = high
   }
 
   get settled(): boolean {

@@ -116,7 +116,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
       if (this.closed) return Promise.reject(this.#closedError())
       if (this.#denied !== null) return Promise.reject(this.#denied)
       const promise = new Promise(takeSettlers)
-      const exchange = new Exchange(this, resolveTaken, rejectTaken, signal, request.maxReadSize)
+      const exchange = new Exchange(this, resolveTaken, rejectTaken, signal, request.maxReadSize, request.high)
       if (this.#resolver === null || (!this.#holding && this.#resolver.ready())) {
         this.#channel.submit(this.#pool, request, this.#room, this.bodyBuffer, exchange)
         exchange.startedMs = this.#channel.turnMs
