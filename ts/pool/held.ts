@@ -21,10 +21,10 @@ export class HeldRequests {
   /** False where `max` wait already. */
   add(request: PreparedRequest, exchange: Exchange, max: number): boolean {
     // Those whose callers gave up do not count; looked for only when they would make a difference.
-    if (this.#count(exchange.high) >= max) this.#prune()
-    if (this.#count(exchange.high) >= max) return false
+    if (this.#count(request.high) >= max) this.#prune()
+    if (this.#count(request.high) >= max) return false
     this.#held.push({ request, exchange })
-    if (exchange.high) this.#high += 1
+    if (request.high) this.#high += 1
     else this.#default += 1
     return true
   }
@@ -35,7 +35,7 @@ export class HeldRequests {
 
   #prune(): void {
     this.#held = this.#held.filter(held => !held.exchange.settled)
-    this.#high = this.#held.filter(held => held.exchange.high).length
+    this.#high = this.#held.filter(held => held.request.high).length
     this.#default = this.#held.length - this.#high
   }
 

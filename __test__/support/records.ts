@@ -1,0 +1,230 @@
+// Writes deliveries and reads submissions by the layout alone, so that tests hold `ts/native` against something it did not write.
+
+import {
+  body,
+  connected,
+  credit,
+  data,
+  deliverKind,
+  disconnected,
+  end,
+  fail,
+  failFlag,
+  request,
+  requestFlag,
+  response,
+  responseFlag,
+  special,
+  submitKind,
+  word,
+} from '../../ts/native/layout.js'
+
+/** A submission, read. */
+export type Submission =
+  | {
+      readonly type: 'request'
+      readonly id: number
+      readonly pool: number
+      readonly method: string
+      readonly path: string
+      /** `name NUL value NUL` for each field. */
+      readonly head: string
+      readonly fields: readonly (readonly [name: string, value: string])[]
+      readonly body: Uint8Array
+      /** Null: no body. */
+      readonly bodyTotal: number | null
+      readonly grant: number
+      readonly high: boolean
+      readonly idempotent: boolean
+    }
+  | { readonly type: 'body'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly type: 'cancel' | 'pool-close' | 'pool-destroy'; readonly id: number }
+  | { readonly type: 'credit'; readonly id: number; readonly bytes: number }
+
+/** Every record of `[0, length)`. Throws where the layout is broken. */
+export function readSubmissions(bytes: Uint8Array, length: number): Submission[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length)
+  const submissions: Submission[] = []
+  let at = 0
+  while (at < length) {
+    const get = (index: number): number => view.getUint32(at + index * 4, true)
+    const size = get(word.LENGTH)
+    if (size % 4 !== 0 || size < 12 || at + size > length) throw new Error(`a record of ${size} at ${at} of ${length}`)
+    submissions.push(readSubmission(bytes.subarray(at, at + size), get))
+    at += size
+  }
+  return submissions
+}
+
+function readSubmission(bytes: Uint8Array, get: (index: number) => number): Submission {
+  const id = get(word.SUBJECT)
+  const kind = get(word.KIND) & 0xff
+  const flags = get(word.KIND) >>> 8
+  switch (kind) {
+    case submitKind.REQUEST: {
+      let from = request.WORDS * 4
+      const take = (count: number): Uint8Array => {
+        if (from + count > bytes.length) throw new Error('a part reaches beyond its record')
+        const part = bytes.slice(from, from + count)
+        from += count
+        return part
+      }
+      const method = latin1(take(get(request.METHOD_LENGTH)))
+      const path = latin1(take(get(request.PATH_LENGTH)))
+      const head = latin1(take(get(request.HEAD_LENGTH)))
+      const content = take(get(request.BODY_LENGTH))
+      if (bytes.length - from > 3) throw new Error('more padding than needed')
+      const total = get(request.BODY_TOTAL)
+      return {
+        type: 'request',
+        id,
+        pool: get(request.POOL),
+        method,
+        path,
+        head,
+        fields: fieldsOf(head),
+        body: content,
+        bodyTotal: total === special.BODY_NONE ? null : total,
+        grant: get(request.CREDIT),
+        high: (flags & requestFlag.HIGH) !== 0,
+        idempotent: (flags & requestFlag.IDEMPOTENT) !== 0,
+      }
+    }
+    case submitKind.BODY:
+      return { type: 'body', id, bytes: bytes.slice(body.WORDS * 4, body.WORDS * 4 + get(body.LENGTH)) }
+    case submitKind.CREDIT:
+      return { type: 'credit', id, bytes: get(credit.BYTES) }
+    case submitKind.CANCEL:
+      return { type: 'cancel', id }
+    case submitKind.POOL_CLOSE:
+      return { type: 'pool-close', id }
+    case submitKind.POOL_DESTROY:
+      return { type: 'pool-destroy', id }
+    default:
+      throw new Error(`unknown kind ${kind}`)
+  }
+}
+
+function fieldsOf(head: string): [string, string][] {
+  const parts = head.split('\0')
+  if (parts.pop() !== '' || parts.length % 2 !== 0) throw new Error('a head is not made of pairs')
+  const fields: [string, string][] = []
+  for (let i = 0; i < parts.length; i += 2) fields.push([parts[i] ?? '', parts[i + 1] ?? ''])
+  return fields
+}
+
+export function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1')
+}
+
+/** A record of words, then bytes. */
+export function record(
+  kind: number,
+  flags: number,
+  words: readonly number[],
+  ...parts: readonly Uint8Array[]
+): Uint8Array {
+  const content = Buffer.concat(parts)
+  const head = (words.length + 2) * 4
+  const bytes = new Uint8Array((head + content.length + 3) & ~3)
+  const view = new DataView(bytes.buffer)
+  for (const [index, value] of [bytes.length, kind | (flags << 8), ...words].entries()) {
+    view.setUint32(index * 4, value, true)
+  }
+  bytes.set(content, head)
+  return bytes
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+/** A head, `reason NUL name NUL value NUL ...`. */
+export function headBytes(reason: string, fields: readonly (readonly [string, string])[]): Uint8Array {
+  const text = `${reason}\0${fields.map(([name, value]) => `${name}\0${value}\0`).join('')}`
+  return Buffer.from(text, 'latin1')
+}
+
+export function responseRecord(
+  id: number,
+  options: {
+    readonly status?: number
+    readonly connection?: number
+    readonly reason?: string
+    readonly fields?: readonly (readonly [string, string])[]
+    /** Undefined: it follows in parts. */
+    readonly body?: Uint8Array | string
+    readonly bodyTotal?: number
+    readonly reused?: boolean
+    readonly queueMicros?: number
+    readonly headMicros?: number
+  } = {},
+): Uint8Array {
+  const head = headBytes(options.reason ?? 'OK', options.fields ?? [])
+  const content = options.body === undefined ? NO_BYTES : Buffer.from(options.body)
+  const flags =
+    (options.body === undefined ? 0 : responseFlag.COMPLETE) | (options.reused === true ? responseFlag.REUSED : 0)
+  const words = [
+    id,
+    options.status ?? 200,
+    options.connection ?? 1,
+    head.length,
+    content.length,
+    options.queueMicros ?? 0,
+    options.headMicros ?? 0,
+    options.bodyTotal ?? (options.body === undefined ? special.BODY_NONE : content.length),
+  ]
+  if (words.length !== response.WORDS - 2) throw new Error('the layout of RESPONSE has changed')
+  return record(deliverKind.RESPONSE, flags, words, head, content)
+}
+
+export function dataRecord(id: number, bytes: Uint8Array): Uint8Array {
+  if (data.WORDS !== 4) throw new Error('the layout of DATA has changed')
+  return record(deliverKind.DATA, 0, [id, bytes.length], bytes)
+}
+
+export function endRecord(id: number): Uint8Array {
+  if (end.WORDS !== 3) throw new Error('the layout of END has changed')
+  return record(deliverKind.END, 0, [id])
+}
+
+export function failRecord(
+  id: number,
+  options: {
+    readonly code: number
+    readonly retryable?: number
+    readonly phase?: number
+    readonly connection?: number
+    readonly number?: number
+    readonly text?: string
+    readonly endpoint?: string
+    readonly reused?: boolean
+  },
+): Uint8Array {
+  const text = Buffer.from(options.text ?? '')
+  const endpoint = Buffer.from(options.endpoint ?? '')
+  const { code, retryable = 0, phase = 0, connection = 0, number = 0 } = options
+  const words = [id, code, retryable, phase, connection, number, text.length, endpoint.length]
+  if (words.length !== fail.WORDS - 2) throw new Error('the layout of FAIL has changed')
+  return record(deliverKind.FAIL, options.reused === true ? failFlag.REUSED : 0, words, text, endpoint)
+}
+
+export function connectedRecord(
+  connection: number,
+  pool: number,
+  address = '127.0.0.1',
+  port = 80,
+  micros: readonly [connect: number, tls: number] = [0, 0],
+): Uint8Array {
+  const bytes = Buffer.from(address)
+  const words = [connection, pool, 0, port, ...micros, bytes.length]
+  if (words.length !== connected.WORDS - 2) throw new Error('the layout of CONNECTED has changed')
+  return record(deliverKind.CONNECTED, 0, words, bytes)
+}
+
+export function disconnectedRecord(connection: number, pool: number, code = 0): Uint8Array {
+  if (disconnected.WORDS !== 5) throw new Error('the layout of DISCONNECTED has changed')
+  return record(deliverKind.DISCONNECTED, 0, [connection, pool, code])
+}
+
+export function poolClosedRecord(pool: number): Uint8Array {
+  return record(deliverKind.POOL_CLOSED, 0, [pool])
+}
