@@ -302,8 +302,9 @@ export class Channel implements DeliverySink {
     this.#ended(id).end()
   }
 
-  fail(id: number, failure: Omit<NativeFailure, 'connection'>, connection: number): void {
-    this.#ended(id).fail({ ...failure, connection: this.#connections.get(connection) ?? null })
+  fail(id: number, failure: NativeFailure, connection: number): void {
+    if (connection !== 0) failure.connection = this.#connections.get(connection) ?? null
+    this.#ended(id).fail(failure)
   }
 
   connected(pool: number, connection: NativeConnection): void {

@@ -55,7 +55,8 @@ export interface DeliverySink {
   /** `slab[from, to)` is a part of the body; it is only there during the call. */
   data(id: number, slab: Uint8Array, from: number, to: number): void
   end(id: number): void
-  fail(id: number, failure: Omit<NativeFailure, 'connection'>, connection: number): void
+  /** `failure.connection` is null still; `connection` is its number, 0 for none. */
+  fail(id: number, failure: NativeFailure, connection: number): void
   connected(pool: number, connection: NativeConnection): void
   disconnected(pool: number, connection: number, code: number): void
   /** `reason` is an index into the reasons to drain. */
@@ -165,7 +166,7 @@ export class Slab {
     const from = at + fail.WORDS * 4
     const endpointFrom = from + (words[w + fail.TEXT_LENGTH] as number)
     const to = endpointFrom + (words[w + fail.ENDPOINT_LENGTH] as number)
-    const failure = {
+    const failure: NativeFailure = {
       code: words[w + fail.CODE] as number,
       retryable: words[w + fail.RETRYABLE] as number,
       phase: words[w + fail.PHASE] as number,
@@ -173,6 +174,7 @@ export class Slab {
       text: this.#utf8(from, endpointFrom),
       endpoint: this.#utf8(endpointFrom, to),
       reused: (flags & failFlag.REUSED) !== 0,
+      connection: null,
     }
     sink.fail(id, failure, words[w + fail.CONNECTION] as number)
   }

@@ -138,7 +138,8 @@ export interface NativeFailure {
   readonly retryable: number
   /** Index into the phases. */
   readonly phase: number
-  readonly connection: NativeConnection | null
+  /** Filled in by the channel. */
+  connection: NativeConnection | null
   /** The limit that was met, or the time-out in ms; else 0. */
   readonly number: number
   /** The cause, for humans; may be empty. */

@@ -21,8 +21,8 @@ const MAX_REQUESTS: RequestId = 1 << 20;
 /// One open request.
 pub(crate) struct Exchange {
     pub(crate) pool: Rc<Pool>,
-    /// What the core calls it; unknown while the core is being asked.
-    pub(crate) stream: Option<StreamId>,
+    /// What the core calls it.
+    pub(crate) stream: StreamId,
     /// Kept until the head has come: a repeat is built from it.
     pub(crate) submission: Submission,
     /// Built and checked at submission, for the first try.

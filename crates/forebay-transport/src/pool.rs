@@ -144,64 +144,67 @@ impl Pool {
 
     // ---- from the caller ----
 
+    /// The core is asked first: a refusal costs nothing more.
     pub(crate) fn request(self: &Rc<Self>, submission: Submission) {
-        let id = submission.id;
-        let message = match submission.to_h1(&self.config.authority) {
-            Ok(message) => message,
-            Err(failure) => return self.shared.sink.fail(id, &failure, None),
-        };
-        let method = match (message.method().is_safe(), submission.idempotent) {
-            (true, true) => MethodClass::Safe,
-            (_, true) => MethodClass::Idempotent,
-            (_, false) => MethodClass::Other,
-        };
+        let (id, priority) = (submission.id, submission.priority);
         let stream = NewStream {
-            priority: submission.priority,
+            priority,
             replayable: true,
-            method,
+            method: submission.method_class(),
             ..NewStream::new(u64::from(id), self.upstream)
         };
-        let now = self.shared.handle.now();
-        let exchange = Box::new(Exchange {
-            pool: self.clone(),
-            stream: None,
-            credit: u64::from(submission.credit),
-            submission,
-            message: Some(message),
-            link: None,
-            submitted: now,
-            bound: now,
-            failure: None,
-        });
-        if self.shared.exchanges.insert(exchange).is_err() {
-            let failure = Failure::new(
-                Code::Internal,
-                Phase::Admit,
-                Class::Unprocessed,
-                "request number in use",
-            );
-            return self.shared.sink.fail(id, &failure, None);
-        }
         let admission = self.core.borrow_mut().request(self.shared.now(), stream);
         match admission {
-            Admission::Attached(stream) | Admission::Queued(stream) => {
-                self.shared.exchanges.with(id, |e| e.stream = Some(stream));
-            }
+            Admission::Attached(stream) | Admission::Queued(stream) => self.admit(submission, stream),
             Admission::Refused(reason) => {
-                self.shared
-                    .fail(id, &refusal::refused(reason, &self.config, Class::Unprocessed), None);
+                let failure = refusal::refused(reason, &self.config, priority, Class::Unprocessed);
+                self.shared.sink.fail(id, &failure, None);
             }
         }
         self.turn();
+    }
+
+    fn admit(self: &Rc<Self>, submission: Submission, stream: StreamId) {
+        let id = submission.id;
+        let built = submission.to_h1(&self.config.authority);
+        let now = self.shared.handle.now();
+        let refused = match built {
+            Err(failure) => Some(failure),
+            Ok(message) => {
+                let exchange = Box::new(Exchange {
+                    pool: self.clone(),
+                    stream,
+                    credit: u64::from(submission.credit),
+                    submission,
+                    message: Some(message),
+                    link: None,
+                    submitted: now,
+                    bound: now,
+                    failure: None,
+                });
+                let taken = self.shared.exchanges.insert(exchange).is_ok();
+                let why = || {
+                    Failure::new(
+                        Code::Internal,
+                        Phase::Admit,
+                        Class::Unprocessed,
+                        "request number in use",
+                    )
+                };
+                (!taken).then(why)
+            }
+        };
+        if let Some(failure) = refused {
+            self.core.borrow_mut().cancel(self.shared.now(), stream);
+            self.shared.sink.fail(id, &failure, None);
+        }
     }
 
     pub(crate) fn cancel(self: &Rc<Self>, request: RequestId) {
         let Some(exchange) = self.shared.exchanges.remove(request) else {
             return;
         };
-        if let Some(stream) = exchange.stream {
-            self.core.borrow_mut().cancel(self.shared.now(), stream);
-        }
+        self.core.borrow_mut().cancel(self.shared.now(), exchange.stream);
         let phase = if exchange.link.is_some() {
             Phase::Head
         } else {
@@ -447,7 +450,7 @@ impl Pool {
                 token,
             } => {
                 let request = request_of(token);
-                self.shared.exchanges.with(request, |e| e.stream = Some(stream));
+                self.shared.exchanges.with(request, |e| e.stream = stream);
                 if let Some(link) = self.link(connection) {
                     link.open(request, stream);
                 }
@@ -555,7 +558,11 @@ impl Pool {
     }
 
     fn fail(&self, request: RequestId, failure: StreamFailure) {
-        let known = self.shared.exchanges.with(request, |e| e.failure.take()).flatten();
+        let known = self
+            .shared
+            .exchanges
+            .with(request, |e| (e.failure.take(), e.submission.priority));
+        let (known, priority) = known.unwrap_or_default();
         let dial = self
             .dial_failure
             .borrow()
@@ -565,7 +572,10 @@ impl Pool {
         let (told, via) = match (known, dial) {
             (Some(known), _) => known,
             (None, Some(dial)) => (dial, None),
-            (None, None) => (refusal::refused(failure.reason, &self.config, failure.class), None),
+            (None, None) => (
+                refusal::refused(failure.reason, &self.config, priority, failure.class),
+                None,
+            ),
         };
         self.shared.fail(request, &told, via);
     }

@@ -4,7 +4,7 @@
 //! Promise: a request can be built any number of times from one submission (a repeat builds it again).
 
 use bytes::Bytes;
-use forebay_core::Priority;
+use forebay_core::{MethodClass, Priority};
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
@@ -37,6 +37,16 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// What its method promises (RFC 9110, section 9.2), or its caller.
+    #[must_use]
+    pub fn method_class(&self) -> MethodClass {
+        match (self.idempotent, &*self.method) {
+            (true, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE") => MethodClass::Safe,
+            (true, _) => MethodClass::Idempotent,
+            (false, _) => MethodClass::Other,
+        }
+    }
+
     /// The request for an HTTP/1.1 connection to `authority`.
     ///
     /// # Errors
