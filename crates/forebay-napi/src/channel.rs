@@ -42,11 +42,7 @@ impl Channel {
             "event-loop" => Runner::EventLoop(EventLoop::new(env, slab, &deliver)?),
             _ => return Err(napi::Error::from_reason("no such runner")),
         };
-        Ok(Self {
-            runner,
-            submit: Memory::new(submit),
-            pools: 0,
-        })
+        Ok(Self { runner, submit: Memory::new(submit), pools: 0 })
     }
 
     /// Reads the first `length` bytes of the submit buffer. Gives how many bytes of answers the slab holds already.

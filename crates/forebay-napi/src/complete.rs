@@ -55,8 +55,7 @@ impl Outbox {
         }
         let shift = self.run.len() - other.read;
         self.run.extend_from_slice(&other.run[other.read..]);
-        self.large
-            .extend(other.large.drain(..).map(|(at, bytes)| (at + shift, bytes)));
+        self.large.extend(other.large.drain(..).map(|(at, bytes)| (at + shift, bytes)));
         self.terminals += other.terminals;
         other.clear();
     }
@@ -166,10 +165,7 @@ impl Outbox {
         let length = body.map_or(0, |b| b.iter().map(Bytes::len).sum());
         let flags = (if body.is_some() { response_flag::COMPLETE } else { 0 })
             | (if head.reused { response_flag::REUSED } else { 0 });
-        let total = head
-            .body_length
-            .and_then(|l| u32::try_from(l).ok())
-            .unwrap_or(special::BODY_NONE);
+        let total = head.body_length.and_then(|l| u32::try_from(l).ok()).unwrap_or(special::BODY_NONE);
         let words = [
             deliver_kind::RESPONSE | flags << 8,
             request,
@@ -183,10 +179,7 @@ impl Outbox {
         ];
         self.record(&words, |out| {
             let head_begin = out.len();
-            let reason = head
-                .reason
-                .as_deref()
-                .or(head.status.canonical_reason().map(str::as_bytes));
+            let reason = head.reason.as_deref().or(head.status.canonical_reason().map(str::as_bytes));
             out.extend_from_slice(reason.unwrap_or_default());
             out.push(0);
             for (name, value) in &head.fields {
@@ -235,9 +228,7 @@ impl Sink for Outlet {
             to_u32(address.len()),
         ];
         debug_assert_eq!(words.len() + 1, connected::WORDS as usize);
-        self.out
-            .borrow_mut()
-            .record(&words, |out| out.extend_from_slice(address.as_bytes()));
+        self.out.borrow_mut().record(&words, |out| out.extend_from_slice(address.as_bytes()));
     }
 
     fn disconnected(&self, pool: PoolId, connection: ConnectionNumber, fault: Option<Code>) {
@@ -372,9 +363,7 @@ mod tests {
             assert!(filled > 0);
             seen.extend(records(&slab[..filled]));
         }
-        let expected: Vec<_> = (0..10)
-            .flat_map(|r| [(deliver_kind::END, r), (deliver_kind::DATA, r)])
-            .collect();
+        let expected: Vec<_> = (0..10).flat_map(|r| [(deliver_kind::END, r), (deliver_kind::DATA, r)]).collect();
         assert_eq!(seen.iter().map(|(k, r, _)| (*k, *r)).collect::<Vec<_>>(), expected);
     }
 
@@ -388,10 +377,7 @@ mod tests {
         all.append(&mut second.out.take());
         let mut slab = vec![0; LARGE * 2];
         let filled = all.fill(&mut slab);
-        assert_eq!(
-            records(&slab[..filled]).iter().map(|r| r.1).collect::<Vec<_>>(),
-            [1, 2, 3]
-        );
+        assert_eq!(records(&slab[..filled]).iter().map(|r| r.1).collect::<Vec<_>>(), [1, 2, 3]);
         let payload = (end::WORDS + data::WORDS) as usize * 4;
         assert!(slab[payload..payload + LARGE].iter().all(|b| *b == 9));
         assert_eq!(all.take_terminals(), 1);

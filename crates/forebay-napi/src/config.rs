@@ -146,11 +146,7 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
         Some(text) => Some(text.parse().map_err(|e| refused("connection.localAddress", e))?),
         None => None,
     };
-    let tls = native
-        .tls
-        .as_ref()
-        .map(|tls| convert_tls(tls, &native.origin.host))
-        .transpose()?;
+    let tls = native.tls.as_ref().map(|tls| convert_tls(tls, &native.origin.host)).transpose()?;
     Ok(PoolConfig {
         name: native.name.clone(),
         authority: native.origin.authority.parse().map_err(|e| refused("origin", e))?,
@@ -167,9 +163,7 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
         group: core::GroupConfig {
             default: limits(&native.limits.default)?,
             high: limits(&native.limits.high)?,
-            per_host: core::PerHostConfig {
-                max_connections: native.limits.per_host_max_connections,
-            },
+            per_host: core::PerHostConfig { max_connections: native.limits.per_host_max_connections },
         },
         upstream: upstream(native)?,
     })
@@ -180,11 +174,7 @@ fn convert_tls(tls: &NativeTls, host: &str) -> napi::Result<Tls> {
         ca: &tls.ca,
         identity: tls.cert.as_deref().zip(tls.key.as_deref()),
         server_name: tls.servername.as_deref().unwrap_or(host),
-        only_tls13: one_of(
-            "tls.minVersion",
-            &tls.min_version,
-            &[("TLSv1.2", false), ("TLSv1.3", true)],
-        )?,
+        only_tls13: one_of("tls.minVersion", &tls.min_version, &[("TLSv1.2", false), ("TLSv1.3", true)])?,
         alpn: &[b"http/1.1"],
         session_cache: tls.session_cache as usize,
         skip_verification: tls.dangerously_skip_verification,
@@ -201,10 +191,7 @@ fn limits(native: &NativeLimits) -> napi::Result<core::LimitsConfig> {
         on_max_requests: one_of(
             "limits.onMaxRequests",
             &native.on_max_requests,
-            &[
-                ("reject", core::OnMaxRequests::Reject),
-                ("queue", core::OnMaxRequests::Queue),
-            ],
+            &[("reject", core::OnMaxRequests::Reject), ("queue", core::OnMaxRequests::Queue)],
         )?,
         max_connection_pools: native.max_connection_pools,
         ..core::LimitsConfig::default()
@@ -234,20 +221,14 @@ fn upstream(native: &NativePoolConfig) -> napi::Result<core::UpstreamConfig> {
         on_connect_failure: one_of(
             "connection.onConnectFailure",
             &c.on_connect_failure,
-            &[
-                ("uncovered", OnConnectFailure::Uncovered),
-                ("all", OnConnectFailure::All),
-            ],
+            &[("uncovered", OnConnectFailure::Uncovered), ("all", OnConnectFailure::All)],
         )?,
         on_cancel: one_of(
             "connection.onCancel",
             &c.on_cancel,
             &[("keep", OnCancel::Keep), ("close-excess", OnCancel::CloseExcess)],
         )?,
-        backoff: core::BackoffConfig {
-            base: ms(c.connect_backoff_base),
-            max: ms(c.connect_backoff_max),
-        },
+        backoff: core::BackoffConfig { base: ms(c.connect_backoff_base), max: ms(c.connect_backoff_max) },
         preconnect_ratio: ratio("connection.preconnectRatio", c.preconnect_ratio)?,
         replay: one_of(
             "replay",
@@ -267,18 +248,10 @@ fn ratio(path: &str, value: f64) -> napi::Result<core::Ratio> {
     if !(0.0..=3.0).contains(&value) {
         return Err(refused(path, "from 0 to 3"));
     }
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0 to 3000, checked above"
-    )]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 3000, checked above")]
     Ok(core::Ratio::from_thousandths((value * 1000.0).round() as u32))
 }
 
 fn one_of<T: Copy>(path: &str, value: &str, choices: &[(&str, T)]) -> napi::Result<T> {
-    choices
-        .iter()
-        .find(|(name, _)| *name == value)
-        .map(|(_, t)| *t)
-        .ok_or_else(|| refused(path, "unknown value"))
+    choices.iter().find(|(name, _)| *name == value).map(|(_, t)| *t).ok_or_else(|| refused(path, "unknown value"))
 }

@@ -45,10 +45,7 @@ impl Callback {
         // SAFETY: `env` is the environment that calls us, `function` a live value of it.
         let status = unsafe { sys::napi_create_reference(env, function.raw(), 1, &raw mut reference) };
         napi::check_status!(status)?;
-        Ok(Self {
-            env,
-            function: reference,
-        })
+        Ok(Self { env, function: reference })
     }
 
     /// Calls it from outside of JavaScript (a callback of libuv); microtasks run after it.
@@ -68,15 +65,7 @@ impl Callback {
                 && sys::napi_create_uint32(env, number, &raw mut argument) == sys::Status::napi_ok;
             if ready {
                 let no_context = ptr::null_mut();
-                sys::napi_make_callback(
-                    env,
-                    no_context,
-                    receiver,
-                    function,
-                    1,
-                    &raw const argument,
-                    &raw mut result,
-                );
+                sys::napi_make_callback(env, no_context, receiver, function, 1, &raw const argument, &raw mut result);
                 clear_exception(env);
             }
             sys::napi_close_handle_scope(env, scope);

@@ -27,9 +27,7 @@ use napi_derive::napi;
 pub fn event_loop_support() -> Option<String> {
     #[cfg(unix)]
     {
-        runner::uv::Uv::get()
-            .err()
-            .map(|missing| format!("this runtime does not offer libuv's {missing}"))
+        runner::uv::Uv::get().err().map(|missing| format!("this runtime does not offer libuv's {missing}"))
     }
     #[cfg(not(unix))]
     {

@@ -59,11 +59,7 @@ pub(crate) fn read(core: &Group, into: &mut [f64]) {
         for (limit, ..) in GAUGES {
             let gauge = core.limit(limit, priority);
             put(f64::from(u8::from(gauge.open)));
-            put(if gauge.remaining == UNLIMITED {
-                f64::INFINITY
-            } else {
-                f64::from(gauge.remaining)
-            });
+            put(if gauge.remaining == UNLIMITED { f64::INFINITY } else { f64::from(gauge.remaining) });
         }
     }
     for (_, pick) in HISTOGRAMS {

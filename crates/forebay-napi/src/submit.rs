@@ -75,11 +75,7 @@ impl Intake {
             path,
             fields,
             body: None,
-            priority: if flags & request_flag::HIGH == 0 {
-                Priority::Default
-            } else {
-                Priority::High
-            },
+            priority: if flags & request_flag::HIGH == 0 { Priority::Default } else { Priority::High },
             idempotent: flags & request_flag::IDEMPOTENT != 0,
             credit: at(request::CREDIT)?,
         };
@@ -125,10 +121,7 @@ pub(crate) fn count_openings(mut records: &[u8]) -> usize {
         if length == 0 || length > records.len() {
             break;
         }
-        if matches!(
-            kind,
-            submit_kind::REQUEST | submit_kind::POOL_CLOSE | submit_kind::POOL_DESTROY
-        ) {
+        if matches!(kind, submit_kind::REQUEST | submit_kind::POOL_CLOSE | submit_kind::POOL_DESTROY) {
             openings += 1;
         }
         records = &records[length..];

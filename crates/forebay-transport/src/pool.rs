@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use forebay_core::{
     Admission, Class, ConnectFailure, ConnectFailureReason, ConnectionEnd, ConnectionId, Effect, Event, Group,
-    LimitName, MethodClass, NewStream, Priority, Scope, StreamEnd, StreamFailure, StreamId, UpstreamId,
+    LimitName, NewStream, Priority, Scope, StreamEnd, StreamFailure, StreamId, UpstreamId,
 };
 use forebay_reactor::{Handle, Timer};
 use http::Request;
@@ -183,14 +183,7 @@ impl Pool {
                     failure: None,
                 });
                 let taken = self.shared.exchanges.insert(exchange).is_ok();
-                let why = || {
-                    Failure::new(
-                        Code::Internal,
-                        Phase::Admit,
-                        Class::Unprocessed,
-                        "request number in use",
-                    )
-                };
+                let why = || Failure::new(Code::Internal, Phase::Admit, Class::Unprocessed, "request number in use");
                 (!taken).then(why)
             }
         };
@@ -205,16 +198,8 @@ impl Pool {
             return;
         };
         self.core.borrow_mut().cancel(self.shared.now(), exchange.stream);
-        let phase = if exchange.link.is_some() {
-            Phase::Head
-        } else {
-            Phase::Queue
-        };
-        self.shared.sink.fail(
-            request,
-            &Failure::new(Code::Aborted, phase, Class::Never, "aborted"),
-            None,
-        );
+        let phase = if exchange.link.is_some() { Phase::Head } else { Phase::Queue };
+        self.shared.sink.fail(request, &Failure::new(Code::Aborted, phase, Class::Never, "aborted"), None);
         self.turn();
     }
 
@@ -246,9 +231,7 @@ impl Pool {
             e.bound = now;
             e.link = Some(link.clone());
             // A repeat is built again from what was submitted, which was good the first time.
-            e.message
-                .take()
-                .or_else(|| e.submission.to_h1(&self.config.authority).ok())
+            e.message.take().or_else(|| e.submission.to_h1(&self.config.authority).ok())
         })?
     }
 
@@ -256,10 +239,7 @@ impl Pool {
     pub(crate) fn head_arrived(self: &Rc<Self>, request: RequestId, stream: StreamId) -> (Duration, Duration) {
         self.core.borrow_mut().response_head(self.shared.now(), stream);
         let now = self.shared.handle.now();
-        self.shared
-            .exchanges
-            .with(request, |e| e.waits(now))
-            .unwrap_or_default()
+        self.shared.exchanges.with(request, |e| e.waits(now)).unwrap_or_default()
     }
 
     /// The exchange is complete and its caller was told. With it the connection may have ended.
@@ -280,14 +260,7 @@ impl Pool {
     }
 
     pub(crate) fn failed(self: &Rc<Self>, link: &Link, broken: Broken) {
-        let Broken {
-            request,
-            stream,
-            failure,
-            ended,
-            reused,
-            started,
-        } = broken;
+        let Broken { request, stream, failure, ended, reused, started } = broken;
         let now = self.shared.now();
         let end = StreamEnd::Failed {
             class: failure.class,
@@ -339,9 +312,7 @@ impl Pool {
         };
         link.announce();
         self.shared.sink.connected(self.id, &info);
-        self.core
-            .borrow_mut()
-            .connected(self.shared.now(), link.id, forebay_core::Connected::H1);
+        self.core.borrow_mut().connected(self.shared.now(), link.id, forebay_core::Connected::H1);
         self.turn();
     }
 
@@ -351,10 +322,7 @@ impl Pool {
             Code::LocalResource => ConnectFailureReason::Local,
             _ => ConnectFailureReason::Remote,
         };
-        let why = ConnectFailure {
-            reason,
-            class: failure.class,
-        };
+        let why = ConnectFailure { reason, class: failure.class };
         *self.dial_failure.borrow_mut() = Some((link.id, failure));
         self.core.borrow_mut().connect_failed(self.shared.now(), link.id, why);
         self.gone(link, None);
@@ -372,31 +340,14 @@ impl Pool {
 
     /// The task of a connection was dropped in the middle of its work: a panic of ours, or the end of the reactor.
     pub(crate) fn broke(self: &Rc<Self>, link: &Link, exchange: Option<(RequestId, StreamId)>) {
-        let failure = Failure::new(
-            Code::Internal,
-            Phase::Head,
-            Class::Maybe,
-            "defect in Forebay: a task ended early",
-        );
+        let failure = Failure::new(Code::Internal, Phase::Head, Class::Maybe, "defect in Forebay: a task ended early");
         match exchange.or_else(|| link.take_next()) {
             Some((request, stream)) => {
                 let ended = Ended::ByUs;
-                self.failed(
-                    link,
-                    Broken {
-                        request,
-                        stream,
-                        failure,
-                        ended,
-                        reused: false,
-                        started: false,
-                    },
-                );
+                self.failed(link, Broken { request, stream, failure, ended, reused: false, started: false });
             }
             None if link.is_announced() => {
-                self.core
-                    .borrow_mut()
-                    .connection_closed(self.shared.now(), link.id, ConnectionEnd::LOCAL);
+                self.core.borrow_mut().connection_closed(self.shared.now(), link.id, ConnectionEnd::LOCAL);
                 self.gone(link, Some(Code::Internal));
                 self.turn();
             }
@@ -444,11 +395,7 @@ impl Pool {
     fn act(self: &Rc<Self>, effect: Effect) {
         match effect {
             Effect::Connect { connection, .. } => self.connect(connection),
-            Effect::Open {
-                connection,
-                stream,
-                token,
-            } => {
+            Effect::Open { connection, stream, token } => {
                 let request = request_of(token);
                 self.shared.exchanges.with(request, |e| e.stream = stream);
                 if let Some(link) = self.link(connection) {
@@ -495,17 +442,10 @@ impl Pool {
                         self.shared.sink.draining(self.id, link.number, reason);
                     }
                 }
-                Some(Event::Closed {
-                    connection,
-                    cause,
-                    active,
-                    ..
-                }) => {
+                Some(Event::Closed { connection, cause, active, .. }) => {
                     tracing::info!(pool = %self.config.name, ?connection, ?cause, active, "connection closed");
                 }
-                Some(Event::Connected {
-                    connection, protocol, ..
-                }) => {
+                Some(Event::Connected { connection, protocol, .. }) => {
                     tracing::info!(pool = %self.config.name, ?connection, ?protocol, "connection ready");
                 }
                 Some(Event::Replay { token, .. }) => {
@@ -535,12 +475,7 @@ impl Pool {
     }
 
     fn link(&self, connection: ConnectionId) -> Option<Rc<Link>> {
-        self.links
-            .borrow()
-            .get(connection.index())
-            .cloned()
-            .flatten()
-            .filter(|l| l.id == connection)
+        self.links.borrow().get(connection.index()).cloned().flatten().filter(|l| l.id == connection)
     }
 
     /// The link is of no more use; who was told that it came up is told that it is gone.
@@ -558,10 +493,7 @@ impl Pool {
     }
 
     fn fail(&self, request: RequestId, failure: StreamFailure) {
-        let known = self
-            .shared
-            .exchanges
-            .with(request, |e| (e.failure.take(), e.submission.priority));
+        let known = self.shared.exchanges.with(request, |e| (e.failure.take(), e.submission.priority));
         let (known, priority) = known.unwrap_or_default();
         let dial = self
             .dial_failure
@@ -572,10 +504,7 @@ impl Pool {
         let (told, via) = match (known, dial) {
             (Some(known), _) => known,
             (None, Some(dial)) => (dial, None),
-            (None, None) => (
-                refusal::refused(failure.reason, &self.config, priority, failure.class),
-                None,
-            ),
+            (None, None) => (refusal::refused(failure.reason, &self.config, priority, failure.class), None),
         };
         self.shared.fail(request, &told, via);
     }

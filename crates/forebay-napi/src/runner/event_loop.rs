@@ -79,9 +79,7 @@ impl EventLoop {
         unsafe {
             napi::check_status!(sys::napi_get_uv_event_loop(env.raw(), &raw mut event_loop))?;
             let event_loop = event_loop.cast();
-            let timer = uv
-                .timer(event_loop, Rc::as_ptr(&this).cast_mut().cast())
-                .ok_or_else(|| failed("no timer"))?;
+            let timer = uv.timer(event_loop, Rc::as_ptr(&this).cast_mut().cast()).ok_or_else(|| failed("no timer"))?;
             this.timer.set(Some(timer));
             Rc::increment_strong_count(Rc::as_ptr(&this));
             this.closing.set(1);
@@ -93,12 +91,7 @@ impl EventLoop {
             }
             let mut hook = ptr::null_mut();
             let data = Rc::as_ptr(&this).cast_mut().cast();
-            napi::check_status!(sys::napi_add_async_cleanup_hook(
-                env.raw(),
-                Some(on_end),
-                data,
-                &raw mut hook
-            ))?;
+            napi::check_status!(sys::napi_add_async_cleanup_hook(env.raw(), Some(on_end), data, &raw mut hook))?;
             this.hook.set(hook);
             poll.ok_or_else(|| failed("libuv cannot watch the descriptor"))?;
         }
@@ -130,9 +123,7 @@ impl EventLoop {
         self.reactor.awake();
         // What the peers did since the last turn must be known before a connection is used again.
         self.reactor.select(Some(Duration::ZERO));
-        self.intake
-            .borrow_mut()
-            .read(Bytes::copy_from_slice(records), &self.driver);
+        self.intake.borrow_mut().read(Bytes::copy_from_slice(records), &self.driver);
         let more = self.reactor.run();
         let filled = self.fill();
         self.settle(more);

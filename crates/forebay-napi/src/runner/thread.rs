@@ -36,32 +36,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 // ---- shards ----
 
 enum Command {
-    Open {
-        channel: u32,
-        post: Arc<Post>,
-    },
-    AddPool {
-        channel: u32,
-        pool: u32,
-        config: Box<PoolConfig>,
-        seed: u64,
-    },
-    Addresses {
-        channel: u32,
-        pool: u32,
-        addresses: Vec<SocketAddr>,
-    },
-    Submit {
-        channel: u32,
-        records: Vec<u8>,
-    },
-    Forget {
-        channel: u32,
-        pool: u32,
-    },
-    Close {
-        channel: u32,
-    },
+    Open { channel: u32, post: Arc<Post> },
+    AddPool { channel: u32, pool: u32, config: Box<PoolConfig>, seed: u64 },
+    Addresses { channel: u32, pool: u32, addresses: Vec<SocketAddr> },
+    Submit { channel: u32, records: Vec<u8> },
+    Forget { channel: u32, pool: u32 },
+    Close { channel: u32 },
     Quit,
 }
 
@@ -91,11 +71,7 @@ impl Shard {
             })
             .map_err(|e| failed(&e))?;
         let waker = receive.recv().map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
-        Ok(Self {
-            inbox,
-            waker,
-            thread: Some(thread),
-        })
+        Ok(Self { inbox, waker, thread: Some(thread) })
     }
 
     fn send(&self, command: Command) {
@@ -114,11 +90,7 @@ impl Drop for Shard {
 }
 
 /// All shards of the process; made by the first channel, gone with the last.
-static SHARDS: Mutex<Shards> = Mutex::new(Shards {
-    wanted: 1,
-    running: Vec::new(),
-    channels: 0,
-});
+static SHARDS: Mutex<Shards> = Mutex::new(Shards { wanted: 1, running: Vec::new(), channels: 0 });
 
 struct Shards {
     wanted: usize,
@@ -150,11 +122,7 @@ fn leave_shards(shard: Arc<Shard>) {
     drop(shard);
     let mut all = lock(&SHARDS);
     all.channels -= 1;
-    let last = if all.channels == 0 {
-        std::mem::take(&mut all.running)
-    } else {
-        Vec::new()
-    };
+    let last = if all.channels == 0 { std::mem::take(&mut all.running) } else { Vec::new() };
     drop(all);
     drop(last); // joins, outside of the lock
 }
@@ -181,11 +149,7 @@ struct Remote {
 
 impl Desk {
     fn new(reactor: Reactor, inbox: Arc<Mutex<Vec<Command>>>) -> Self {
-        Self {
-            reactor,
-            inbox,
-            channels: BTreeMap::new(),
-        }
+        Self { reactor, inbox, channels: BTreeMap::new() }
     }
 
     fn run(mut self) {
@@ -204,9 +168,7 @@ impl Desk {
             let wait = if self.reactor.prepare_wait() || more || !lock(&self.inbox).is_empty() {
                 Some(Duration::ZERO)
             } else {
-                self.reactor
-                    .next_deadline()
-                    .map(|at| at.saturating_duration_since(Instant::now()))
+                self.reactor.next_deadline().map(|at| at.saturating_duration_since(Instant::now()))
             };
             self.reactor.select(wait);
         }
@@ -218,34 +180,16 @@ impl Desk {
                 let outlet = Rc::new(Outlet::default());
                 let driver = Driver::new(self.reactor.handle(), outlet.clone());
                 let intake = Intake::default();
-                self.channels.insert(
-                    channel,
-                    Remote {
-                        post,
-                        driver,
-                        outlet,
-                        intake,
-                        pools: Vec::new(),
-                        touched: false,
-                    },
-                );
+                self.channels
+                    .insert(channel, Remote { post, driver, outlet, intake, pools: Vec::new(), touched: false });
             }
-            Command::AddPool {
-                channel,
-                pool,
-                config,
-                seed,
-            } => {
+            Command::AddPool { channel, pool, config, seed } => {
                 if let Some(remote) = self.channels.get_mut(&channel) {
                     remote.driver.add_pool(pool, *config, seed);
                     remote.pools.push(pool);
                 }
             }
-            Command::Addresses {
-                channel,
-                pool,
-                addresses,
-            } => {
+            Command::Addresses { channel, pool, addresses } => {
                 if let Some(remote) = self.channels.get(&channel) {
                     remote.driver.set_addresses(pool, addresses);
                 }
@@ -283,10 +227,7 @@ impl Desk {
             remote.touched = !out.is_empty();
             let mut parcel = lock(&remote.post.parcel);
             for pool in &remote.pools {
-                let row = parcel
-                    .stats
-                    .entry(*pool)
-                    .or_insert_with(|| vec![0.0; stats::names().len()]);
+                let row = parcel.stats.entry(*pool).or_insert_with(|| vec![0.0; stats::names().len()]);
                 remote.driver.with_core(*pool, |core| stats::read(core, row));
             }
             if out.is_empty() {
@@ -366,10 +307,7 @@ impl Shared {
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let shard = join_shards()?;
-        let post = Arc::new(Post {
-            parcel: Mutex::default(),
-            bell: Bell(Mutex::new(None)),
-        });
+        let post = Arc::new(Post { parcel: Mutex::default(), bell: Bell(Mutex::new(None)) });
         let channel = Box::into_raw(Box::new(ThreadChannel {
             shard: Some(shard.clone()),
             post: post.clone(),
@@ -413,22 +351,13 @@ impl Shared {
 
     pub(crate) fn add_pool(&self, pool: u32, config: PoolConfig, seed: u64) {
         self.with(|c| {
-            c.send(|channel| Command::AddPool {
-                channel,
-                pool,
-                config: Box::new(config),
-                seed,
-            });
+            c.send(|channel| Command::AddPool { channel, pool, config: Box::new(config), seed });
         });
     }
 
     pub(crate) fn set_addresses(&self, pool: u32, addresses: Vec<SocketAddr>) {
         self.with(|c| {
-            c.send(|channel| Command::Addresses {
-                channel,
-                pool,
-                addresses,
-            });
+            c.send(|channel| Command::Addresses { channel, pool, addresses });
         });
     }
 
@@ -449,10 +378,7 @@ impl Shared {
         self.with(|c| {
             lock(&c.post.parcel).open += count_openings(records);
             c.keep_alive(true);
-            c.send(|channel| Command::Submit {
-                channel,
-                records: records.to_vec(),
-            });
+            c.send(|channel| Command::Submit { channel, records: records.to_vec() });
         });
         0
     }
