@@ -2,7 +2,7 @@
 import { buildNative } from './native.mjs'
 import { tool } from './paths.mjs'
 import { buildTestkit } from './testkit.mjs'
-import { buildPackage, buildTests } from './typescript.mjs'
+import { buildBench, buildPackage, buildTests } from './typescript.mjs'
 
 /** These two are small: with debug assertions. The others share the release build of the addon, whose TLS takes long. */
 const DEBUG_CRATES = ['forebay-core', 'forebay-reactor']
@@ -23,6 +23,7 @@ export async function prepareTypeScript() {
   await buildTestkit()
   await buildPackage()
   await buildTests()
+  await buildBench()
 }
 
 /** `files` narrows the run to compiled files; none means all that `ava.config.js` names. */

@@ -1,0 +1,34 @@
+// The examples run, and print what they promise.
+
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import test from 'ava'
+import { ROOT } from '../support/packed.js'
+import { startTestkit } from '../support/upstream.js'
+
+const exec = promisify(execFile)
+
+async function run(name: string, origin: string): Promise<string> {
+  const { stdout } = await exec(process.execPath, [join(ROOT, `build/examples/${name}.js`), origin])
+  return stdout
+}
+
+test('first-request', async t => {
+  const upstream = await startTestkit()
+  t.teardown(() => upstream.stop())
+  t.is(await run('first-request', upstream.origin), `200 127.0.0.1:${upstream.port} 22\n`)
+})
+
+test('limits-and-errors', async t => {
+  const upstream = await startTestkit()
+  t.teardown(() => upstream.stop())
+  const expected = [
+    'answered 200',
+    'answered 200',
+    'refused maxPendingRequests 2',
+    'connections 1 requests 2 refused 1',
+    '',
+  ]
+  t.deepEqual((await run('limits-and-errors', upstream.origin)).split('\n'), expected)
+})
