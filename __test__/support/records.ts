@@ -7,9 +7,11 @@ import {
   data,
   deliverKind,
   disconnected,
+  draining,
   end,
   fail,
   failFlag,
+  overflow,
   request,
   requestFlag,
   response,
@@ -38,7 +40,9 @@ export type Submission =
       readonly idempotent: boolean
     }
   | { readonly type: 'body'; readonly id: number; readonly bytes: Uint8Array }
-  | { readonly type: 'cancel' | 'pool-close' | 'pool-destroy'; readonly id: number }
+  | { readonly type: 'cancel'; readonly id: number }
+  | { readonly type: 'pool-close'; readonly id: number }
+  | { readonly type: 'pool-destroy'; readonly id: number }
   | { readonly type: 'credit'; readonly id: number; readonly bytes: number }
 
 /** Every record of `[0, length)`. Throws where the layout is broken. */
@@ -223,6 +227,16 @@ export function connectedRecord(
 export function disconnectedRecord(connection: number, pool: number, code = 0): Uint8Array {
   if (disconnected.WORDS !== 5) throw new Error('the layout of DISCONNECTED has changed')
   return record(deliverKind.DISCONNECTED, 0, [connection, pool, code])
+}
+
+export function drainingRecord(connection: number, pool: number, reason: number): Uint8Array {
+  if (draining.WORDS !== 5) throw new Error('the layout of DRAINING has changed')
+  return record(deliverKind.DRAINING, 0, [connection, pool, reason])
+}
+
+export function overflowRecord(pool: number, priority: number, limit: number, count: number): Uint8Array {
+  if (overflow.WORDS !== 6) throw new Error('the layout of OVERFLOW has changed')
+  return record(deliverKind.OVERFLOW, 0, [pool, priority, limit, count])
 }
 
 export function poolClosedRecord(pool: number): Uint8Array {
