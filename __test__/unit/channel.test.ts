@@ -497,6 +497,12 @@ test('control records that do not fit flush first', async t => {
   t.true(credits.every((one, n) => one.type === 'credit' && one.bytes === n))
 })
 
+/** The record with another value in one of its words. */
+function patched(bytes: Uint8Array, word: number, value: number): Uint8Array {
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(word * 4, value, true)
+  return bytes
+}
+
 test('a record that breaks the layout ends the channel: every request with FB_INTERNAL, every pool, nothing new', async t => {
   const broken: readonly (readonly [string, Uint8Array])[] = [
     ['unknown kind', record(77, 0, [0])],
@@ -504,6 +510,11 @@ test('a record that breaks the layout ends the channel: every request with FB_IN
     ['longer than the delivery', Uint8Array.of(64, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0)],
     ['not a multiple of four', Uint8Array.of(13, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)],
     ['unknown request', endRecord(9)],
+    ['head beyond the record', patched(responseRecord(1, { body: '' }), 5, 8)],
+    ['body beyond the record', patched(responseRecord(1, { body: '' }), 6, 4_000_000_000)],
+    ['data beyond the record', patched(dataRecord(1, Buffer.alloc(4)), 3, 5)],
+    ['text beyond the record', patched(failRecord(1, { code: 1 }), 8, 4)],
+    ['address beyond the record', patched(connectedRecord(9, 1), 8, 400)],
     ['unknown connection', responseRecord(1, { connection: 55, body: '' })],
   ]
   for (const [name, bad] of broken) {
@@ -527,6 +538,23 @@ test('a record that breaks the layout ends the channel: every request with FB_IN
     native.deliver(responseRecord(1, { body: 'late' }))
     t.is(exchanges[1]?.seen.length, 1)
   }
+})
+
+test('any bytes are taken or end the channel; nothing hangs, nothing is thrown at the native side', t => {
+  const small = fc.oneof(fc.integer({ min: 0, max: 12 }), fc.constantFrom(16, 20, 24, 40, 44, 4_294_967_295))
+  fc.assert(
+    fc.property(fc.array(small, { minLength: 1, maxLength: 60 }), words => {
+      const { native, send } = scene()
+      const exchanges = [send(), send()]
+      const bytes = new Uint8Array(words.length * 4)
+      const view = new DataView(bytes.buffer)
+      for (const [index, value] of words.entries()) view.setUint32(index * 4, value, true)
+      native.deliver(bytes)
+      return exchanges.every(one => one.seen.filter(seen => (seen as unknown[])[0] === 'broke').length <= 1)
+    }),
+    { numRuns: 300 },
+  )
+  t.pass()
 })
 
 test('a flush that throws ends the channel as well', async t => {

@@ -53,6 +53,32 @@ test('a field named __proto__ or constructor is plain data', t => {
   t.is(Reflect.get({}, 'x'), undefined)
 })
 
+test('any fields are found as a plain list would find them', t => {
+  const name = fc.constantFrom('a', 'A', 'ab', 'Set-Cookie', 'set-cookie', 'x-[', 'x-{', 'b')
+  const value = fc.constantFrom('', 'a', 'A', 'b', 'x, y', '\u00e9')
+  fc.assert(
+    fc.property(fc.array(fc.tuple(name, value), { maxLength: 8 }), name, (pairs, wanted) => {
+      const headers = map(...pairs)
+      const values = pairs.filter(([one]) => one.toLowerCase() === wanted.toLowerCase()).map(([, one]) => one)
+      t.deepEqual(headers.getAll(wanted), values)
+      t.is(headers.has(wanted), values.length > 0)
+      const joined = wanted.toLowerCase() === 'set-cookie' ? values[0] : values.join(', ')
+      t.is(headers.get(wanted), values.length === 0 ? null : (joined ?? null))
+      t.deepEqual(
+        [...headers],
+        pairs.map(([one, other]) => [one.toLowerCase(), other]),
+      )
+    }),
+  )
+})
+
+test('a text that is cut off ends the search', t => {
+  for (const text of ['a', 'a\0', 'a\0b', 'a\0b\0', 'a\0b\0c', 'a\0b\0c\0d']) {
+    for (const name of ['zz', 'a', 'c', ''])
+      t.deepEqual(new LazyHeaderMap(text).getAll(name), text.length > 3 && name === 'a' ? ['b'] : [])
+  }
+})
+
 test('no fields are no fields', t => {
   const headers = new LazyHeaderMap('')
   t.deepEqual([...headers], [])

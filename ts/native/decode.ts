@@ -91,36 +91,36 @@ export class Slab {
       if (size < MIN_RECORD_BYTES || (size & 3) !== 0 || size > length - at) {
         throw new InternalError('FB_INTERNAL', `a record of ${size} bytes at ${at} of ${length}`)
       }
-      this.#record(at, sink)
+      this.#record(at, at + size, sink)
       at += size
     }
   }
 
-  #record(at: number, sink: DeliverySink): void {
+  #record(at: number, recordEnd: number, sink: DeliverySink): void {
     const words = this.#words
     const w = at >>> 2
     const kind = words[w + word.KIND] as number
     const subject = words[w + word.SUBJECT] as number
     switch (kind & KIND_MASK) {
       case deliverKind.RESPONSE:
-        this.#response(at, w, subject, kind >>> KIND_BITS, sink)
+        this.#response(at, recordEnd, subject, kind >>> KIND_BITS, sink)
         return
       case deliverKind.DATA: {
         const from = at + data.WORDS * 4
-        sink.data(subject, this.bytes, from, from + (words[w + data.LENGTH] as number))
+        sink.data(subject, this.bytes, from, within(recordEnd, from + (words[w + data.LENGTH] as number)))
         return
       }
       case deliverKind.END:
         sink.end(subject)
         return
       case deliverKind.FAIL:
-        this.#fail(at, w, subject, kind >>> KIND_BITS, sink)
+        this.#fail(at, recordEnd, subject, kind >>> KIND_BITS, sink)
         return
       case deliverKind.POOL_CLOSED:
         sink.poolClosed(subject)
         return
       case deliverKind.CONNECTED:
-        this.#connected(at, w, subject, sink)
+        this.#connected(at, recordEnd, subject, sink)
         return
       case deliverKind.DISCONNECTED:
         sink.disconnected(words[w + disconnected.POOL] as number, subject, words[w + disconnected.CODE] as number)
@@ -138,8 +138,9 @@ export class Slab {
     }
   }
 
-  #response(at: number, w: number, id: number, flags: number, sink: DeliverySink): void {
+  #response(at: number, recordEnd: number, id: number, flags: number, sink: DeliverySink): void {
     const words = this.#words
+    const w = at >>> 2
     const status = words[w + response.STATUS] as number
     const connection = words[w + response.CONNECTION] as number
     const headLength = words[w + response.HEAD_LENGTH] as number
@@ -147,25 +148,26 @@ export class Slab {
     const headMicros = words[w + response.HEAD_MICROS] as number
     const reused = (flags & responseFlag.REUSED) !== 0
     const from = at + response.WORDS * 4
-    const bodyFrom = from + headLength
+    const bodyFrom = within(recordEnd, from + headLength)
     if ((flags & responseFlag.COMPLETE) === 0) {
       const total = words[w + response.BODY_TOTAL] as number
       const text = this.#buffer.toString('latin1', from, bodyFrom)
       sink.head(id, status, text, total === special.BODY_NONE ? -1 : total, connection, reused, queueMicros, headMicros)
       return
     }
-    const bodyTo = bodyFrom + (words[w + response.BODY_LENGTH] as number)
+    const bodyTo = within(recordEnd, bodyFrom + (words[w + response.BODY_LENGTH] as number))
     const inline = bodyTo - bodyFrom <= INLINE_BODY_BYTES
     const text = this.#buffer.toString('latin1', from, inline ? bodyTo : bodyFrom)
     const bytes = inline ? null : this.bytes.slice(bodyFrom, bodyTo)
     sink.complete(id, status, text, headLength, bytes, connection, reused, queueMicros, headMicros)
   }
 
-  #fail(at: number, w: number, id: number, flags: number, sink: DeliverySink): void {
+  #fail(at: number, recordEnd: number, id: number, flags: number, sink: DeliverySink): void {
     const words = this.#words
+    const w = at >>> 2
     const from = at + fail.WORDS * 4
     const endpointFrom = from + (words[w + fail.TEXT_LENGTH] as number)
-    const to = endpointFrom + (words[w + fail.ENDPOINT_LENGTH] as number)
+    const to = within(recordEnd, endpointFrom + (words[w + fail.ENDPOINT_LENGTH] as number))
     const failure: NativeFailure = {
       code: words[w + fail.CODE] as number,
       retryable: words[w + fail.RETRYABLE] as number,
@@ -179,13 +181,15 @@ export class Slab {
     sink.fail(id, failure, words[w + fail.CONNECTION] as number)
   }
 
-  #connected(at: number, w: number, id: number, sink: DeliverySink): void {
+  #connected(at: number, recordEnd: number, id: number, sink: DeliverySink): void {
     const words = this.#words
+    const w = at >>> 2
     const from = at + connected.WORDS * 4
+    const to = within(recordEnd, from + (words[w + connected.ADDRESS_LENGTH] as number))
     sink.connected(words[w + connected.POOL] as number, {
       id,
       protocol: words[w + connected.PROTOCOL] as number,
-      address: this.#utf8(from, from + (words[w + connected.ADDRESS_LENGTH] as number)),
+      address: this.#utf8(from, to),
       port: words[w + connected.PORT] as number,
       connectMicros: words[w + connected.CONNECT_MICROS] as number,
       tlsMicros: words[w + connected.TLS_MICROS] as number,
@@ -195,4 +199,10 @@ export class Slab {
   #utf8(from: number, to: number): string {
     return from === to ? '' : this.#buffer.toString('utf8', from, to)
   }
+}
+
+/** `to`, where it is within its record: what stands behind may be another's. */
+function within(recordEnd: number, to: number): number {
+  if (to > recordEnd) throw new InternalError('FB_INTERNAL', 'a part of a record reaches beyond it')
+  return to
 }

@@ -20,7 +20,6 @@ export interface HeaderMap extends Iterable<[name: string, value: string]> {
 export class LazyHeaderMap implements HeaderMap {
   readonly #text: string
   #raw: readonly string[] | null = null
-  #names: string[] | null = null
 
   constructor(text: string) {
     this.#text = text
@@ -36,40 +35,46 @@ export class LazyHeaderMap implements HeaderMap {
     return this.#raw
   }
 
-  /** The names in lower case, one for each field. */
-  #lower(): readonly string[] {
-    if (this.#names === null) {
-      const { raw } = this
-      const names: string[] = []
-      for (let i = 0; i < raw.length; i += 2) names.push((raw[i] as string).toLowerCase())
-      this.#names = names
-    }
-    return this.#names
-  }
-
   get(name: string): string | null {
-    const wanted = name.toLowerCase()
-    const names = this.#lower()
     let found: string | null = null
-    for (let i = 0; i < names.length; i++) {
-      if (names[i] !== wanted) continue
-      const value = this.raw[2 * i + 1] as string
-      if (wanted === 'set-cookie') return value
+    for (let at = this.#find(name, 0); at !== -1; at = this.#find(name, at)) {
+      const value = this.#valueAt(at)
+      // Cookies may hold commas: joined they could not be told apart.
+      if (isSetCookie(name)) return value
       found = found === null ? value : `${found}, ${value}`
     }
     return found
   }
 
   getAll(name: string): string[] {
-    const wanted = name.toLowerCase()
-    const names = this.#lower()
     const found: string[] = []
-    for (let i = 0; i < names.length; i++) if (names[i] === wanted) found.push(this.raw[2 * i + 1] as string)
+    for (let at = this.#find(name, 0); at !== -1; at = this.#find(name, at)) found.push(this.#valueAt(at))
     return found
   }
 
   has(name: string): boolean {
-    return this.#lower().includes(name.toLowerCase())
+    return this.#find(name, 0) !== -1
+  }
+
+  /**
+   * Where the value of the next field of this name begins; `at` is 0, or where the value before began. -1: there is none. Most callers
+   * want one field, and looking at the text is cheaper than cutting it up.
+   */
+  #find(name: string, at: number): number {
+    const text = this.#text
+    let from = at === 0 ? 0 : text.indexOf('\0', at) + 1
+    while (from < text.length) {
+      const nameEnd = text.indexOf('\0', from)
+      const valueEnd = text.indexOf('\0', nameEnd + 1)
+      if (nameEnd === -1 || valueEnd === -1) return -1
+      if (nameEnd - from === name.length && isSameName(text, from, name)) return nameEnd + 1
+      from = valueEnd + 1
+    }
+    return -1
+  }
+
+  #valueAt(at: number): string {
+    return this.#text.slice(at, this.#text.indexOf('\0', at))
   }
 
   toObject(): Record<string, string | string[]> {
@@ -84,7 +89,25 @@ export class LazyHeaderMap implements HeaderMap {
   }
 
   *[Symbol.iterator](): Generator<[name: string, value: string], undefined, undefined> {
-    const names = this.#lower()
-    for (let i = 0; i < names.length; i++) yield [names[i] as string, this.raw[2 * i + 1] as string]
+    const { raw } = this
+    for (let i = 0; i < raw.length; i += 2) yield [(raw[i] as string).toLowerCase(), raw[i + 1] as string]
   }
+}
+
+/** Whether `text` has `name` at `from`, in any case of ASCII letters. */
+function isSameName(text: string, from: number, name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const a = text.charCodeAt(from + i)
+    const b = name.charCodeAt(i)
+    if (a !== b && lower(a) !== lower(b)) return false
+  }
+  return true
+}
+
+function lower(unit: number): number {
+  return unit >= 0x41 && unit <= 0x5a ? unit + 0x20 : unit
+}
+
+function isSetCookie(name: string): boolean {
+  return name.length === 'set-cookie'.length && name.toLowerCase() === 'set-cookie'
 }
