@@ -25,6 +25,17 @@ pub(crate) enum Order {
     Close,
 }
 
+/// What a panic of ours found in the way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Interrupted {
+    /// No exchange.
+    Nothing,
+    /// One that its caller waits for; `answered`: it may have the head.
+    Open { request: RequestId, stream: StreamId, answered: bool },
+    /// One whose end its caller was just told.
+    Told { request: RequestId, stream: StreamId },
+}
+
 /// What the pool and the task of a connection share.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -137,17 +148,11 @@ impl Connection {
             let pool = pool.clone();
             Box::pin(async move {
                 let (dialled, io) = dial(&pool.shared.handle, &pool.config, &pool.addresses()).await?;
-                let h1 = H1::start(&pool, io)
-                    .await
-                    .map_err(|e| crate::error::h1_head_failure(&e, false))?;
+                let h1 = H1::start(&pool, io).await.map_err(|e| crate::error::h1_head_failure(&e, false))?;
                 Ok((dialled, h1))
             })
         };
-        Self {
-            pool,
-            link,
-            stage: Stage::Dialling(dialling),
-        }
+        Self { pool, link, stage: Stage::Dialling(dialling) }
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -203,7 +208,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         match &self.stage {
             Stage::Gone => {}
-            Stage::Dialling(_) => self.pool.broke(&self.link, None),
+            Stage::Dialling(_) => self.pool.broke(&self.link, Interrupted::Nothing),
             Stage::Http1(h1) => self.pool.broke(&self.link, h1.interrupted()),
         }
     }

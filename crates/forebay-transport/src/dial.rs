@@ -12,9 +12,14 @@ use forebay_reactor::{ConnectOptions, Handle, Stream, Timer};
 use tokio_rustls::TlsConnector;
 
 use crate::config::PoolConfig;
+use crate::counted::Counted;
 use crate::error::{Code, Failure, Phase, connect_failure, tls_failure};
+use crate::h1::Bounds;
 use crate::io::Io;
 use crate::sink::Peer;
+
+/// HTTP/1.1 as ALPN names it.
+const H1: &[u8] = b"http/1.1";
 
 /// What a dial found out.
 #[derive(Clone, Debug)]
@@ -41,43 +46,37 @@ pub(crate) async fn dial(
     };
     let connected = handle.now();
     let connect = connected.saturating_duration_since(started);
+    let bounds = Bounds { head_bytes: config.max_head_size, head_fields: config.max_head_fields };
     let Some(tls) = &config.tls else {
-        return Ok((
-            Dialled {
-                peer,
-                connect,
-                tls: Duration::ZERO,
-            },
-            Io::clear(stream),
-        ));
+        return Ok((Dialled { peer, connect, tls: Duration::ZERO }, Io::clear(stream, bounds)));
     };
     let connector = TlsConnector::from(tls.config.clone());
-    let stream = connector
-        .connect(tls.server_name.clone(), stream)
-        .await
-        .map_err(|e| tls_failure(&e))?;
+    let stream = connector.connect(tls.server_name.clone(), Counted::new(stream)).await.map_err(|e| tls_failure(&e))?;
+    if !speaks_h1(stream.get_ref().1.alpn_protocol(), &tls.config.alpn_protocols) {
+        let text = "the peer selected no protocol that was offered, or one that is not spoken here";
+        return Err(Failure::new(Code::TlsAlpn, Phase::Tls, Class::Never, text));
+    }
     let tls = handle.now().saturating_duration_since(connected);
-    Ok((Dialled { peer, connect, tls }, Io::tls(stream)))
+    Ok((Dialled { peer, connect, tls }, Io::tls(stream, bounds)))
+}
+
+/// A peer without ALPN speaks HTTP/1.1, where that is what we want.
+fn speaks_h1(selected: Option<&[u8]>, offered: &[Vec<u8>]) -> bool {
+    let wanted = offered.is_empty() || offered.iter().any(|p| p == H1);
+    selected.map_or(wanted, |p| p == H1)
 }
 
 #[cfg(unix)]
 async fn unix(handle: &Handle, path: &std::path::Path) -> Result<Stream, Failure> {
     let stream = Stream::connect_unix(handle, path).map_err(|e| connect_failure(&e))?;
-    poll_fn(|cx| stream.poll_connected(cx))
-        .await
-        .map_err(|e| connect_failure(&e))?;
+    poll_fn(|cx| stream.poll_connected(cx)).await.map_err(|e| connect_failure(&e))?;
     Ok(stream)
 }
 
 #[cfg(not(unix))]
 #[allow(clippy::unused_async, reason = "the same shape on every system")]
 async fn unix(_: &Handle, _: &std::path::Path) -> Result<Stream, Failure> {
-    Err(Failure::new(
-        Code::ConnectUnreachable,
-        Phase::Connect,
-        Class::Never,
-        "no Unix sockets on this system",
-    ))
+    Err(Failure::new(Code::ConnectUnreachable, Phase::Connect, Class::Never, "no Unix sockets on this system"))
 }
 
 /// Attempts to connect, each a while after the one before or when that failed.
@@ -95,10 +94,7 @@ impl<'a> Race<'a> {
     fn new(handle: &'a Handle, config: &PoolConfig, addresses: &'a [SocketAddr]) -> Self {
         Self {
             handle,
-            options: ConnectOptions {
-                local_address: config.local_address,
-                ..ConnectOptions::default()
-            },
+            options: ConnectOptions { local_address: config.local_address, ..ConnectOptions::default() },
             delay: config.address_delay,
             waiting: addresses.iter(),
             running: Vec::new(),
@@ -165,27 +161,13 @@ impl<'a> Race<'a> {
     /// One address: its failure. Several: one failure that lists each.
     fn all_failed(&mut self) -> Failure {
         match self.failed.as_slice() {
-            [] => Failure::new(
-                Code::ConnectUnreachable,
-                Phase::Connect,
-                Class::Unprocessed,
-                "no address to connect to",
-            ),
-            [(address, failure)] => Failure {
-                text: format!("{address}: {}", failure.text),
-                ..failure.clone()
-            },
+            [] => {
+                Failure::new(Code::ConnectUnreachable, Phase::Connect, Class::Unprocessed, "no address to connect to")
+            }
+            [(address, failure)] => Failure { text: format!("{address}: {}", failure.text), ..failure.clone() },
             several => {
-                let list: Vec<_> = several
-                    .iter()
-                    .map(|(address, f)| format!("{address}: {}", f.text))
-                    .collect();
-                Failure::new(
-                    Code::ConnectFailed,
-                    Phase::Connect,
-                    Class::Unprocessed,
-                    &list.join("; "),
-                )
+                let list: Vec<_> = several.iter().map(|(address, f)| format!("{address}: {}", f.text)).collect();
+                Failure::new(Code::ConnectFailed, Phase::Connect, Class::Unprocessed, &list.join("; "))
             }
         }
     }

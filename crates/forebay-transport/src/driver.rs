@@ -29,17 +29,8 @@ impl Driver {
     #[must_use]
     pub fn new(handle: Handle, sink: Rc<dyn Sink>) -> Self {
         let epoch = handle.now();
-        let shared = Shared {
-            handle,
-            sink,
-            exchanges: Exchanges::default(),
-            epoch,
-            numbers: Cell::new(0),
-        };
-        Self {
-            shared: Rc::new(shared),
-            pools: RefCell::default(),
-        }
+        let shared = Shared { handle, sink, exchanges: Exchanges::default(), epoch, numbers: Cell::new(0) };
+        Self { shared: Rc::new(shared), pools: RefCell::default() }
     }
 
     /// Adds a pool under a number of the caller's choice. `seed`: for jitter and back-off.

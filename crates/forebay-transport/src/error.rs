@@ -5,9 +5,11 @@
 
 use std::error::Error as _;
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, ErrorKind};
 
 use forebay_core::Class;
+
+use crate::h1::Fault;
 
 /// Longest text that a failure carries, in bytes. Source: the bound on text from a peer.
 const MAX_TEXT: usize = 512;
@@ -148,6 +150,21 @@ codes! {
     Internal = "FB_INTERNAL",
 }
 
+impl Code {
+    /// Whether it says that the peer broke the protocol.
+    #[must_use]
+    pub const fn is_breach(self) -> bool {
+        matches!(
+            self,
+            Self::ResponseMalformed
+                | Self::ProtocolError
+                | Self::Flood
+                | Self::UnexpectedUpgrade
+                | Self::HeadersTooLarge
+        )
+    }
+}
+
 /// Where an exchange was when it failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
@@ -207,13 +224,7 @@ impl Failure {
     /// A failure with a text of ours, or of a peer: capped and escaped.
     #[must_use]
     pub fn new(code: Code, phase: Phase, class: Class, text: &str) -> Self {
-        Self {
-            code,
-            phase,
-            class,
-            text: plain(text),
-            number: 0,
-        }
+        Self { code, phase, class, text: plain(text), number: 0 }
     }
 
     /// The same with the number that belongs to the code.
@@ -284,7 +295,9 @@ fn tls_code(error: &rustls::Error) -> (Code, Class) {
     match error {
         E::InvalidCertificate(e) => never(certificate_code(e)),
         E::NoCertificatesPresented | E::UnsupportedNameType => never(Code::TlsCertInvalid),
-        E::NoApplicationProtocol => never(Code::TlsAlpn),
+        E::NoApplicationProtocol | E::PeerMisbehaved(rustls::PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
+            never(Code::TlsAlpn)
+        }
         // The second: bytes that are no TLS record at all.
         E::PeerIncompatible(_) | E::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
             never(Code::PeerIncompatible)
@@ -326,56 +339,130 @@ pub fn h1_head_failure(error: &hyper::Error, written: bool) -> Failure {
     let sent = if written { Class::Maybe } else { Class::Unprocessed };
     let phase = if written { Phase::Head } else { Phase::Send };
     let text = describe(error);
-    if error.is_parse() && error.to_string() == TOO_LARGE {
-        return Failure::new(Code::HeadersTooLarge, Phase::Head, Class::Never, &text);
-    }
-    if error.is_parse() {
-        return Failure::new(Code::ResponseMalformed, Phase::Head, Class::Never, &text);
-    }
-    if let Some(io) = io_cause(error) {
-        if let Some(tls) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-            let (code, class) = match tls_code(tls) {
-                (Code::TlsClientCert, class) => (Code::TlsClientCert, class),
-                _ => (Code::ConnectionReset, sent),
-            };
-            return Failure::new(code, phase, class, &text);
+    let (code, phase, class) = match cause(error) {
+        Cause::Fault(fault) => (fault_code(fault), Phase::Head, Class::Never),
+        Cause::Tls(tls) => match tls_lost(tls) {
+            Code::TlsClientCert => (Code::TlsClientCert, phase, Class::Never),
+            code => (code, phase, sent),
+        },
+        Cause::Io(ErrorKind::UnexpectedEof) => (Code::ConnectionClosed, phase, sent),
+        Cause::Io(_) => (Code::ConnectionReset, phase, sent),
+        Cause::Hyper if error.is_parse() && error.to_string() == TOO_LARGE => {
+            (Code::HeadersTooLarge, Phase::Head, Class::Never)
         }
-        let code = match io.kind() {
-            io::ErrorKind::UnexpectedEof => Code::ConnectionClosed,
-            _ => Code::ConnectionReset,
-        };
-        return Failure::new(code, phase, sent, &text);
-    }
-    Failure::new(Code::ConnectionClosed, phase, sent, &text)
+        Cause::Hyper if error.is_parse() => (Code::ResponseMalformed, Phase::Head, Class::Never),
+        // What it will not send was not checked well enough.
+        Cause::Hyper if error.is_user() => (Code::InvalidRequest, Phase::Send, Class::Never),
+        Cause::Hyper => (Code::ConnectionClosed, phase, sent),
+    };
+    Failure::new(code, phase, class, &text)
 }
 
 /// Why the body of a response on an HTTP/1.1 connection broke off.
 #[must_use]
 pub fn h1_body_failure(error: &hyper::Error) -> Failure {
-    let text = describe(error);
-    let code = match io_cause(error).map(io::Error::kind) {
-        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Code::ResponseMalformed,
-        _ => Code::BodyIncomplete,
+    let code = match cause(error) {
+        Cause::Fault(fault) => fault_code(fault),
+        Cause::Tls(tls) => match tls_lost(tls) {
+            code @ (Code::Flood | Code::ProtocolError) => code,
+            _ => Code::BodyIncomplete,
+        },
+        // hyper's own view of chunks and trailers.
+        Cause::Io(ErrorKind::InvalidInput | ErrorKind::InvalidData) => Code::ResponseMalformed,
+        Cause::Io(_) | Cause::Hyper => Code::BodyIncomplete,
     };
-    Failure::new(code, Phase::Body, Class::Never, &text)
+    Failure::new(code, Phase::Body, Class::Never, &describe(error))
 }
 
 /// Whether the peer broke the protocol, rather than the connection.
 #[must_use]
 pub fn is_violation(error: &hyper::Error) -> bool {
-    let ended = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
-    !ended && io_cause(error).is_none()
+    match cause(error) {
+        Cause::Fault(fault) => is_breach(fault),
+        Cause::Tls(tls) => tls_lost(tls).is_breach(),
+        Cause::Io(_) => false,
+        Cause::Hyper => !(error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_user()),
+    }
 }
 
-fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        if let Some(io) = e.downcast_ref::<io::Error>() {
-            return Some(io);
+/// Whether the fault breaks the protocol.
+pub(crate) const fn is_breach(fault: Fault) -> bool {
+    !matches!(fault, Fault::IdleTimeoutNotice)
+}
+
+/// What a fault of the peer's is called.
+const fn fault_code(fault: Fault) -> Code {
+    match fault {
+        Fault::LooksLikeTls | Fault::LooksLikeHttp2 | Fault::Stray | Fault::IdleTimeoutNotice => Code::ProtocolError,
+        Fault::Upgrade => Code::UnexpectedUpgrade,
+        Fault::HeadTooLarge | Fault::TooManyFields | Fault::TrailersTooLarge | Fault::TooManyTrailers => {
+            Code::HeadersTooLarge
         }
-        cause = e.source();
+        Fault::TooManyInterim | Fault::TooManyExtensions | Fault::Overhead | Fault::TlsOverhead => Code::Flood,
+        Fault::StatusLine
+        | Fault::EmptyLines
+        | Fault::LineEnd
+        | Fault::Length
+        | Fault::TwoLengths
+        | Fault::LengthAndCoding
+        | Fault::Coding
+        | Fault::BodyAnnounced
+        | Fault::ChunkSize
+        | Fault::ChunkExtension
+        | Fault::ChunkEnd => Code::ResponseMalformed,
     }
-    None
+}
+
+/// How TLS broke after the handshake.
+fn tls_lost(error: &rustls::Error) -> Code {
+    use rustls::Error as E;
+    use rustls::PeerMisbehaved as P;
+    match error {
+        E::PeerMisbehaved(
+            P::TooManyEmptyFragments
+            | P::TooManyKeyUpdateRequests
+            | P::TooManyRenegotiationRequests
+            | P::TooManyWarningAlertsReceived
+            | P::IllegalMiddleboxChangeCipherSpec,
+        ) => Code::Flood,
+        E::AlertReceived(_) => match tls_code(error) {
+            (Code::TlsClientCert, _) => Code::TlsClientCert,
+            _ => Code::ConnectionReset,
+        },
+        E::PeerMisbehaved(_)
+        | E::InappropriateMessage { .. }
+        | E::InappropriateHandshakeMessage { .. }
+        | E::InvalidMessage(_)
+        | E::PeerSentOversizedRecord
+        | E::DecryptError => Code::ProtocolError,
+        _ => Code::ConnectionReset,
+    }
+}
+
+/// What is behind an error of hyper's.
+enum Cause<'a> {
+    Fault(Fault),
+    Tls(&'a rustls::Error),
+    Io(ErrorKind),
+    Hyper,
+}
+
+fn cause(error: &hyper::Error) -> Cause<'_> {
+    let mut next = error.source();
+    while let Some(e) = next {
+        if let Some(io) = e.downcast_ref::<io::Error>() {
+            let inner = io.get_ref();
+            if let Some(fault) = inner.and_then(|e| e.downcast_ref::<Fault>()) {
+                return Cause::Fault(*fault);
+            }
+            return match inner.and_then(|e| e.downcast_ref::<rustls::Error>()) {
+                Some(tls) => Cause::Tls(tls),
+                None => Cause::Io(io.kind()),
+            };
+        }
+        next = e.source();
+    }
+    Cause::Hyper
 }
 
 /// The error and its causes in one line.
@@ -395,12 +482,7 @@ mod tests {
 
     #[test]
     fn text_of_a_peer_is_capped_and_escaped() {
-        let failure = Failure::new(
-            Code::Internal,
-            Phase::Body,
-            Class::Never,
-            &"a\r\n\u{1b}[31m".repeat(200),
-        );
+        let failure = Failure::new(Code::Internal, Phase::Body, Class::Never, &"a\r\n\u{1b}[31m".repeat(200));
         assert!(failure.text.len() < MAX_TEXT + 16);
         assert!(!failure.text.chars().any(char::is_control));
     }
@@ -409,18 +491,12 @@ mod tests {
     fn an_unknown_issuer_is_untrusted_and_never_tried_again() {
         let error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let failure = tls_failure(&io::Error::other(error));
-        assert_eq!(
-            (failure.code, failure.class, failure.phase),
-            (Code::TlsUntrusted, Class::Never, Phase::Tls)
-        );
+        assert_eq!((failure.code, failure.class, failure.phase), (Code::TlsUntrusted, Class::Never, Phase::Tls));
     }
 
     #[test]
     fn a_refused_connect_may_be_tried_elsewhere() {
         let failure = connect_failure(&io::Error::from(io::ErrorKind::ConnectionRefused));
-        assert_eq!(
-            (failure.code, failure.class),
-            (Code::ConnectRefused, Class::Unprocessed)
-        );
+        assert_eq!((failure.code, failure.class), (Code::ConnectRefused, Class::Unprocessed));
     }
 }

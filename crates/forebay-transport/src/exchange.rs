@@ -40,10 +40,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// From submission to binding, and from binding to `now`.
     pub(crate) fn waits(&self, now: Instant) -> (Duration, Duration) {
-        (
-            self.bound.saturating_duration_since(self.submitted),
-            now.saturating_duration_since(self.bound),
-        )
+        (self.bound.saturating_duration_since(self.submitted), now.saturating_duration_since(self.bound))
     }
 }
 

@@ -1,9 +1,12 @@
-//! The bytes of one connection as hyper reads and writes them, in clear or through TLS; with a note of what passed.
+//! The bytes of one connection as hyper reads and writes them, in clear or through TLS; metered, and with a note of what
+//! passed.
 //!
-//! Promise: hyper's buffers are never cleared before they are filled (clearing costs more than the copy).
+//! Promise: what the meter stops never reaches hyper; the fault does, as the error of a read. What came before an error is
+//! read before it: a peer that answers and then closes or resets is heard, also while we still write. hyper's buffers are
+//! never cleared before they are filled (clearing costs more than the copy).
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -13,22 +16,51 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
+use crate::counted::Counted;
+use crate::h1::{Bounds, Fault, Meter};
+
 /// Plain text that one read through TLS takes at most, in bytes: a TLS record.
 const TLS_READ: usize = 16 * 1024;
+
+/// Bytes on the wire that TLS may need beyond plain text in any case: handshake, tickets, key updates. Source: the bound on
+/// framing overhead of the hostile upstream rows.
+const TLS_FREE_OVERHEAD: u64 = 1024 * 1024;
+
+/// Bytes on the wire for each byte of plain text beyond that. A guess: a record of one byte has 22 of overhead.
+const TLS_OVERHEAD_RATIO: u64 = 32;
 
 thread_local! {
     static TLS_SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; TLS_READ].into_boxed_slice());
 }
 
 /// What passed through a connection.
-#[derive(Debug, Default)]
 pub(crate) struct Watch {
     written: Cell<u64>,
     received: Cell<u64>,
     flushed: Cell<u64>,
+    meter: RefCell<Meter>,
 }
 
 impl Watch {
+    fn new(bounds: Bounds) -> Rc<Self> {
+        Rc::new(Self {
+            written: Cell::new(0),
+            received: Cell::new(0),
+            flushed: Cell::new(0),
+            meter: RefCell::new(Meter::new(bounds)),
+        })
+    }
+
+    /// A request is about to be sent; `bodiless`: with HEAD.
+    pub(crate) fn begin(&self, bodiless: bool) {
+        self.meter.borrow_mut().begin(bodiless);
+    }
+
+    /// What the meter found.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.meter.borrow().fault()
+    }
+
     /// Bytes that left.
     pub(crate) fn written(&self) -> u64 {
         self.written.get()
@@ -43,74 +75,141 @@ impl Watch {
     pub(crate) fn is_flushed(&self) -> bool {
         self.flushed.get() == self.written.get()
     }
+
+    /// Bytes have come: those that may pass.
+    fn pass<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.received.set(self.received.get() + bytes.len() as u64);
+        let good = self.meter.borrow_mut().pass(bytes);
+        &bytes[..good]
+    }
 }
 
 /// The bytes of one connection.
 pub(crate) struct Io {
     wire: Wire,
     watch: Rc<Watch>,
+    /// A write that failed: the peer reads no more, what it said before is read first.
+    unwritable: Option<ErrorKind>,
+    /// An error that what came before it is read before.
+    pending: Option<io::Error>,
 }
 
 enum Wire {
     Clear(Stream),
-    Tls(Box<TlsStream<Stream>>),
+    Tls(Box<TlsStream<Counted>>),
 }
 
 impl Io {
-    pub(crate) fn clear(stream: Stream) -> Self {
-        Self {
-            wire: Wire::Clear(stream),
-            watch: Rc::default(),
-        }
+    pub(crate) fn clear(stream: Stream, bounds: Bounds) -> Self {
+        Self::on(Wire::Clear(stream), bounds)
     }
 
-    pub(crate) fn tls(stream: TlsStream<Stream>) -> Self {
-        Self {
-            wire: Wire::Tls(Box::new(stream)),
-            watch: Rc::default(),
-        }
+    pub(crate) fn tls(stream: TlsStream<Counted>, bounds: Bounds) -> Self {
+        Self::on(Wire::Tls(Box::new(stream)), bounds)
+    }
+
+    fn on(wire: Wire, bounds: Bounds) -> Self {
+        Self { wire, watch: Watch::new(bounds), unwritable: None, pending: None }
     }
 
     pub(crate) fn watch(&self) -> Rc<Watch> {
         self.watch.clone()
     }
 
-    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(n)) = &result {
-            self.watch.written.set(self.watch.written.get() + *n as u64);
+    /// Reads once; how many bytes were put, and whether any came.
+    fn read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBufCursor<'_>) -> Poll<io::Result<(usize, bool)>> {
+        let watch = &*self.watch;
+        let room = buf.remaining();
+        let (mut put, mut any) = (0, false);
+        let mut take = |bytes: &[u8]| {
+            let passed = watch.pass(bytes);
+            buf.put_slice(passed);
+            (put, any) = (passed.len(), !bytes.is_empty());
+        };
+        match &mut self.wire {
+            Wire::Clear(stream) => ready!(stream.poll_scratch(cx, room, take))?,
+            Wire::Tls(stream) => ready!(TLS_SCRATCH.with_borrow_mut(|scratch| {
+                let scratch = &mut scratch[..room.min(TLS_READ)];
+                let mut read = ReadBuf::new(scratch);
+                let result = Pin::new(&mut **stream).poll_read(cx, &mut read);
+                let length = read.filled().len();
+                let (counted, session) = stream.get_mut();
+                let overhead = counted.count().saturating_sub(TLS_FREE_OVERHEAD);
+                if overhead / TLS_OVERHEAD_RATIO > watch.received() {
+                    return Poll::Ready(Err(io::Error::other(Fault::TlsOverhead)));
+                }
+                match ready!(result) {
+                    Ok(()) => take(&scratch[..length]),
+                    // What was decrypted before the record that is at fault.
+                    Err(error) => match io::Read::read(&mut session.reader(), scratch) {
+                        Ok(n) if n > 0 => {
+                            take(&scratch[..n]);
+                            self.pending = Some(error);
+                        }
+                        _ => return Poll::Ready(Err(error)),
+                    },
+                }
+                Poll::Ready(Ok(()))
+            }))?,
         }
-        result
+        Poll::Ready(Ok((put, any)))
     }
+
+    /// A connection that takes no more bytes may still have an answer for us: what is written is dropped, not counted.
+    fn wrote(&mut self, result: Poll<io::Result<usize>>, offered: usize) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(Ok(n)) => {
+                self.watch.written.set(self.watch.written.get() + n as u64);
+                Poll::Ready(Ok(n))
+            }
+            Poll::Ready(Err(error)) if is_end(error.kind()) => {
+                self.unwritable = Some(error.kind());
+                Poll::Ready(Ok(offered))
+            }
+            other => other,
+        }
+    }
+}
+
+fn is_end(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
 }
 
 impl Read for Io {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let room = buf.remaining();
-        let mut put = |bytes: &[u8]| {
-            this.watch.received.set(this.watch.received.get() + bytes.len() as u64);
-            buf.put_slice(bytes);
-        };
-        match &mut this.wire {
-            Wire::Clear(stream) => stream.poll_scratch(cx, room, put),
-            Wire::Tls(stream) => TLS_SCRATCH.with_borrow_mut(|scratch| {
-                let wanted = room.min(scratch.len());
-                let mut read = ReadBuf::new(&mut scratch[..wanted]);
-                ready!(Pin::new(stream).poll_read(cx, &mut read))?;
-                put(read.filled());
-                Poll::Ready(Ok(()))
-            }),
+        if let Some(fault) = this.watch.fault() {
+            return Poll::Ready(Err(io::Error::other(fault)));
+        }
+        if let Some(error) = this.pending.take() {
+            return Poll::Ready(Err(error));
+        }
+        let (put, any) = ready!(this.read(cx, &mut buf))?;
+        if put > 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(fault) = this.watch.fault() {
+            return Poll::Ready(Err(io::Error::other(fault)));
+        }
+        debug_assert!(!any, "bytes pass, or there is a fault");
+        match this.unwritable {
+            // The failed write has used the error up that this read would have had.
+            Some(kind) => Poll::Ready(Err(kind.into())),
+            None => Poll::Ready(Ok(())),
         }
     }
 }
 
 impl Write for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.unwritable.is_some() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = match &mut self.wire {
             Wire::Clear(stream) => Write::poll_write(Pin::new(stream), cx, bytes),
             Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
-        self.wrote(result)
+        self.wrote(result, bytes.len())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -123,24 +222,38 @@ impl Write for Io {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let offered = || slices.iter().map(|s| s.len()).sum();
+        if self.unwritable.is_some() {
+            return Poll::Ready(Ok(offered()));
+        }
         let result = match &mut self.wire {
-            Wire::Clear(stream) => Write::poll_write_vectored(Pin::new(stream), cx, bytes),
-            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Wire::Clear(stream) => Write::poll_write_vectored(Pin::new(stream), cx, slices),
+            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         };
-        self.wrote(result)
+        self.wrote(result, offered())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unwritable.is_some() {
+            return Poll::Ready(Ok(()));
+        }
         let flushed = match &mut self.wire {
             Wire::Clear(stream) => Write::poll_flush(Pin::new(stream), cx),
             Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
         };
-        if flushed.is_ready() {
-            self.watch.flushed.set(self.watch.written.get());
+        match flushed {
+            Poll::Ready(Err(error)) if is_end(error.kind()) => {
+                self.unwritable = Some(error.kind());
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Ok(())) => {
+                self.watch.flushed.set(self.watch.written.get());
+                Poll::Ready(Ok(()))
+            }
+            other => other,
         }
-        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

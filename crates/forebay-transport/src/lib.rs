@@ -8,13 +8,15 @@
 //! ```
 //!
 //! Promise: the core decides, this acts. No thread, no clock of its own: whoever turns the reactor drives it, Node or not.
-//! Imports point down: driver, pool, connection, {h1, dial}, {io, body, request, error}.
+//! Imports point down: driver, pool, connection, {h1, dial}, {io, body, request, error};
+//! `io` uses the meter of `h1`, which is pure.
 
 #![forbid(unsafe_code)]
 
 mod body;
 pub mod config;
 mod connection;
+mod counted;
 mod dial;
 mod driver;
 pub mod error;

@@ -21,7 +21,7 @@ use http::Request;
 
 use crate::body::RequestBody;
 use crate::config::PoolConfig;
-use crate::connection::{Connection, Link};
+use crate::connection::{Connection, Interrupted, Link};
 use crate::dial::Dialled;
 use crate::error::{Code, Failure, Phase};
 use crate::exchange::{Exchange, Exchanges};
@@ -121,7 +121,7 @@ impl Pool {
             id,
             config,
         });
-        pool.shared.handle.spawn(Alarm(pool.clone()));
+        pool.shared.handle.spawn(Alarm { pool: pool.clone(), running: false });
         pool
     }
 
@@ -339,19 +339,25 @@ impl Pool {
     }
 
     /// The task of a connection was dropped in the middle of its work: a panic of ours, or the end of the reactor.
-    pub(crate) fn broke(self: &Rc<Self>, link: &Link, exchange: Option<(RequestId, StreamId)>) {
-        let failure = Failure::new(Code::Internal, Phase::Head, Class::Maybe, "defect in Forebay: a task ended early");
-        match exchange.or_else(|| link.take_next()) {
-            Some((request, stream)) => {
+    pub(crate) fn broke(self: &Rc<Self>, link: &Link, interrupted: Interrupted) {
+        let text = "defect in Forebay: a task ended early";
+        let bound = link.take_next().map(|(request, stream)| Interrupted::Open { request, stream, answered: false });
+        match bound.unwrap_or(interrupted) {
+            Interrupted::Open { request, stream, answered } => {
+                let (phase, class) = if answered { (Phase::Body, Class::Never) } else { (Phase::Head, Class::Maybe) };
+                let failure = Failure::new(Code::Internal, phase, class, text);
                 let ended = Ended::ByUs;
-                self.failed(link, Broken { request, stream, failure, ended, reused: false, started: false });
+                self.failed(link, Broken { request, stream, failure, ended, reused: false, started: true });
             }
-            None if link.is_announced() => {
+            Interrupted::Told { request, stream } => self.finished(link, request, stream, Some(Ended::ByUs)),
+            Interrupted::Nothing if link.is_announced() => {
                 self.core.borrow_mut().connection_closed(self.shared.now(), link.id, ConnectionEnd::LOCAL);
                 self.gone(link, Some(Code::Internal));
                 self.turn();
             }
-            None => self.dial_failed(link, failure),
+            Interrupted::Nothing => {
+                self.dial_failed(link, Failure::new(Code::Internal, Phase::Connect, Class::Maybe, text));
+            }
         }
     }
 
@@ -516,13 +522,15 @@ fn request_of(token: u64) -> RequestId {
 }
 
 /// Tells the core when its deadline has come.
-struct Alarm(Rc<Pool>);
+struct Alarm {
+    pool: Rc<Pool>,
+    /// In the middle of `poll`; still so when it is dropped: something panicked.
+    running: bool,
+}
 
-impl Future for Alarm {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let pool = &self.0;
+impl Alarm {
+    fn ring(&self, cx: &Context<'_>) -> Poll<()> {
+        let pool = &self.pool;
         loop {
             if pool.closed.get() {
                 return Poll::Ready(());
@@ -532,6 +540,26 @@ impl Future for Alarm {
             }
             pool.core.borrow_mut().timeout(pool.shared.now());
             pool.turn();
+        }
+    }
+}
+
+impl Future for Alarm {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.running = true;
+        let done = self.ring(cx);
+        self.running = false;
+        done
+    }
+}
+
+impl Drop for Alarm {
+    /// A panic must not leave the pool without its timers.
+    fn drop(&mut self) {
+        if self.running {
+            self.pool.shared.handle.spawn(Alarm { pool: self.pool.clone(), running: false });
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) fn refused(reason: FailureReason, config: &PoolConfig, priority: Prio
         FailureReason::GateShut => (Code::BreakerOpen, Phase::Queue, 0),
         FailureReason::RemoteConnectionFailure => (Code::ConnectRefused, Phase::Connect, 0),
         FailureReason::LocalConnectionFailure => (Code::PoolClosed, Phase::Queue, 0),
+        // Unprocessed: each connection ended before a byte of it was written.
+        FailureReason::ConnectionTermination if class == Class::Unprocessed => (Code::ConnectionClosed, Phase::Send, 0),
         FailureReason::ConnectionTermination => (Code::ConnectionClosed, Phase::Head, 0),
         FailureReason::RemoteReset => (Code::StreamReset, Phase::Head, 0),
         FailureReason::RemoteRefused => (Code::StreamRefused, Phase::Head, 0),
@@ -43,11 +45,7 @@ fn overflow(limit: LimitName, row: &LimitsConfig) -> (Code, Phase, u32) {
 /// The core's word for a failure of a connection's.
 pub(crate) fn reason_of(code: Code) -> FailureReason {
     match code {
-        Code::ResponseMalformed
-        | Code::ProtocolError
-        | Code::Flood
-        | Code::UnexpectedUpgrade
-        | Code::HeadersTooLarge => FailureReason::ProtocolError,
+        code if code.is_breach() => FailureReason::ProtocolError,
         Code::HeadersTimeout | Code::BodyTimeout | Code::WriteTimeout | Code::Aborted | Code::Internal => {
             FailureReason::LocalReset
         }

@@ -129,9 +129,7 @@ mod tests {
     }
 
     fn build(method: &'static str, path: &'static str, fields: &'static [u8]) -> Result<Request<RequestBody>, String> {
-        submission(method, path, fields)
-            .to_h1(&HeaderValue::from_static("up.test"))
-            .map_err(|f| f.text)
+        submission(method, path, fields).to_h1(&HeaderValue::from_static("up.test")).map_err(|f| f.text)
     }
 
     #[test]
@@ -145,10 +143,7 @@ mod tests {
 
     #[test]
     fn an_authority_of_the_callers_replaces_the_pools() {
-        assert_eq!(
-            build("GET", "/", b"host\0other.test\0").unwrap().headers()[HOST],
-            "other.test"
-        );
+        assert_eq!(build("GET", "/", b"host\0other.test\0").unwrap().headers()[HOST], "other.test");
     }
 
     #[test]
@@ -173,11 +168,7 @@ mod tests {
             ("GET", "/", b"transfer-encoding\0chunked\0", "headers"),
             ("GET", "/", b"content-length\x001\0", "headers"),
         ] {
-            assert_eq!(
-                build(method, path, fields).unwrap_err(),
-                part,
-                "{method:?} {path:?} {fields:?}"
-            );
+            assert_eq!(build(method, path, fields).unwrap_err(), part, "{method:?} {path:?} {fields:?}");
         }
     }
 }

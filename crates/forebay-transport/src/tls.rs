@@ -54,18 +54,12 @@ impl Tls {
     /// Names the option that cannot be used.
     pub fn new(options: &TlsOptions<'_>) -> Result<Self, TlsConfigError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let versions: &[_] = if options.only_tls13 {
-            &[&rustls::version::TLS13]
-        } else {
-            rustls::ALL_VERSIONS
-        };
+        let versions: &[_] = if options.only_tls13 { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(versions)
             .map_err(|e| refused("minVersion", &e))?;
         let builder = if options.skip_verification {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
         } else {
             builder.with_root_certificates(roots(options.ca)?)
         };
@@ -73,9 +67,7 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => {
                 let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| refused("key", &e))?;
-                builder
-                    .with_client_auth_cert(certificates("cert", cert)?, key)
-                    .map_err(|e| refused("key", &e))?
+                builder.with_client_auth_cert(certificates("cert", cert)?, key).map_err(|e| refused("key", &e))?
             }
         };
         config.alpn_protocols = options.alpn.iter().map(|p| p.to_vec()).collect();
@@ -85,10 +77,7 @@ impl Tls {
         };
         let server_name =
             ServerName::try_from(options.server_name.to_owned()).map_err(|e| refused("servername", &e))?;
-        Ok(Self {
-            config: Arc::new(config),
-            server_name,
-        })
+        Ok(Self { config: Arc::new(config), server_name })
     }
 }
 
@@ -98,32 +87,22 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
     let mut store = RootCertStore::empty();
     let (usable, _) = store.add_parsable_certificates(certificates("ca", pem)?);
     if usable == 0 {
-        return Err(TlsConfigError {
-            option: "ca",
-            reason: "no usable certificate".into(),
-        });
+        return Err(TlsConfigError { option: "ca", reason: "no usable certificate".into() });
     }
     Ok(store)
 }
 
 fn certificates(option: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
-    let list: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|e| refused(option, &e))?;
+    let list: Vec<_> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|e| refused(option, &e))?;
     if list.is_empty() {
-        return Err(TlsConfigError {
-            option,
-            reason: "no certificate in it".into(),
-        });
+        return Err(TlsConfigError { option, reason: "no certificate in it".into() });
     }
     Ok(list)
 }
 
 fn refused(option: &'static str, error: &dyn std::error::Error) -> TlsConfigError {
-    TlsConfigError {
-        option,
-        reason: error.to_string(),
-    }
+    TlsConfigError { option, reason: error.to_string() }
 }
 
 /// The verifier behind `dangerouslySkipVerification`: signatures are still checked, the identity is not.

@@ -23,10 +23,7 @@ fn a_request_gets_its_response_and_the_connection_is_used_again() {
     let second = world.get("/");
     let second = world.answer(second);
     assert_eq!((first.status, first.reused), (Some(200), false));
-    assert_eq!(
-        (second.status, second.reused, second.connection),
-        (Some(200), true, first.connection)
-    );
+    assert_eq!((second.status, second.reused, second.connection), (Some(200), true, first.connection));
     assert_eq!(server.stats().connections_accepted, 1);
     assert_eq!(world.stat(Stat::CxTotal), 1);
     world.finish();
@@ -92,11 +89,9 @@ fn request_bodies_arrive_whole_with_their_length() {
 fn heads_without_a_body_end_at_once() {
     let server = server();
     let mut world = World::new(config(server.addr()));
-    for (method, path, status) in [
-        ("HEAD", "/bytes/1000", 200),
-        ("GET", "/status/204", 204),
-        ("GET", "/status/304", 304),
-    ] {
+    for (method, path, status) in
+        [("HEAD", "/bytes/1000", 200), ("GET", "/status/204", 204), ("GET", "/status/304", 304)]
+    {
         let id = world.submit(|s| {
             s.method = Bytes::copy_from_slice(method.as_bytes());
             s.path = Bytes::copy_from_slice(path.as_bytes());
@@ -104,11 +99,7 @@ fn heads_without_a_body_end_at_once() {
         let answer = world.answer(id);
         assert_eq!((answer.status, answer.body.len()), (Some(status), 0), "{method} {path}");
     }
-    assert_eq!(
-        server.stats().connections_accepted,
-        1,
-        "the connection lives through all"
-    );
+    assert_eq!(server.stats().connections_accepted, 1, "the connection lives through all");
     world.finish();
 }
 
@@ -149,11 +140,7 @@ fn closing_waits_for_what_is_open_and_destroying_does_not() {
 
 #[test]
 fn tls_is_spoken_to_a_trusted_host() {
-    let server = Server::start(&Options {
-        tls: Some(TlsOptions::default()),
-        ..Options::default()
-    })
-    .unwrap();
+    let server = Server::start(&Options { tls: Some(TlsOptions::default()), ..Options::default() }).unwrap();
     let mut world = World::new(tls_config(server.addr(), &server.authority().pem(), "localhost"));
     for _ in 0..3 {
         let id = world.get("/bytes/200000");

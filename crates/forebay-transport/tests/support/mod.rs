@@ -65,11 +65,7 @@ impl Memory {
 fn head_into(answer: &mut Answer, head: &Head) {
     assert_eq!(answer.status, None, "one head");
     answer.status = Some(head.status.as_u16());
-    answer.fields = head
-        .fields
-        .iter()
-        .map(|(n, v)| (n.to_string(), v.as_bytes().to_vec()))
-        .collect();
+    answer.fields = head.fields.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
     answer.connection = head.connection;
     answer.reused = head.reused;
 }
@@ -135,13 +131,7 @@ impl World {
         let sink = Rc::new(Memory::default());
         let driver = Driver::new(reactor.handle(), sink.clone());
         driver.add_pool(1, config, 7);
-        Self {
-            reactor,
-            driver,
-            sink,
-            clock: manual,
-            next: 0,
-        }
+        Self { reactor, driver, sink, clock: manual, next: 0 }
     }
 
     pub(crate) fn submit(&mut self, change: impl FnOnce(&mut Submission)) -> RequestId {
@@ -183,11 +173,7 @@ impl World {
         let begun = Instant::now();
         while !done(self) {
             self.reactor.turn(Some(Duration::from_millis(5)));
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{what} did not come: {:?}",
-                self.sink.answers.borrow()
-            );
+            assert!(begun.elapsed() < PATIENCE, "{what} did not come: {:?}", self.sink.answers.borrow());
         }
     }
 
@@ -249,10 +235,7 @@ pub(crate) fn config(address: SocketAddr) -> PoolConfig {
 
 /// The same over TLS, with `ca` trusted.
 pub(crate) fn tls_config(address: SocketAddr, ca: &str, name: &str) -> PoolConfig {
-    PoolConfig {
-        tls: Some(trusting(ca, name)),
-        ..config(address)
-    }
+    PoolConfig { tls: Some(trusting(ca, name)), ..config(address) }
 }
 
 pub(crate) fn trusting(ca: &str, name: &str) -> Tls {
