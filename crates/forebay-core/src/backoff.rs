@@ -68,17 +68,11 @@ mod tests {
 
     #[test]
     fn a_base_of_zero_never_waits() {
-        let config = BackoffConfig {
-            base: Duration::ZERO,
-            ..BackoffConfig::default()
-        };
+        let config = BackoffConfig { base: Duration::ZERO, ..BackoffConfig::default() };
         let mut failures = Failures::default();
         for _ in 0..5 {
             failures.add(Instant::default(), &config, &mut Random::new(1));
         }
-        assert_eq!(
-            (failures.in_a_row(), failures.wait_until(Instant::default())),
-            (5, None)
-        );
+        assert_eq!((failures.in_a_row(), failures.wait_until(Instant::default())), (5, None));
     }
 }

@@ -45,9 +45,7 @@ pub struct PerHostConfig {
 
 impl Default for PerHostConfig {
     fn default() -> Self {
-        Self {
-            max_connections: UNLIMITED,
-        }
+        Self { max_connections: UNLIMITED }
     }
 }
 
@@ -75,10 +73,7 @@ impl Default for LimitsConfig {
             max_pending_requests: 1024,
             max_requests: 1024,
             on_max_requests: OnMaxRequests::Reject,
-            retries: RetryLimit::Budget {
-                percent: 20,
-                min_concurrency: 3,
-            },
+            retries: RetryLimit::Budget { percent: 20, min_concurrency: 3 },
             max_connection_pools: UNLIMITED,
         }
     }
@@ -238,10 +233,7 @@ pub struct BackoffConfig {
 
 impl Default for BackoffConfig {
     fn default() -> Self {
-        Self {
-            base: Duration::from_millis(25),
-            max: Duration::from_millis(250),
-        }
+        Self { base: Duration::from_millis(25), max: Duration::from_millis(250) }
     }
 }
 
@@ -258,11 +250,7 @@ pub struct H2Config {
 
 impl Default for H2Config {
     fn default() -> Self {
-        Self {
-            max_concurrent_streams: 1024,
-            pre_settings_streams: None,
-            remember: true,
-        }
+        Self { max_concurrent_streams: 1024, pre_settings_streams: None, remember: true }
     }
 }
 
@@ -279,11 +267,7 @@ pub struct H3Config {
 
 impl Default for H3Config {
     fn default() -> Self {
-        Self {
-            max_concurrent_streams: 100,
-            early_data: false,
-            migrates: false,
-        }
+        Self { max_concurrent_streams: 100, early_data: false, migrates: false }
     }
 }
 

@@ -56,10 +56,7 @@ pub(crate) struct Share {
     pub(crate) ready: i64,
 }
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is true from some moment on, in any order"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is true from some moment on, in any order")]
 pub(crate) struct Connection {
     pub(crate) upstream: UpstreamId,
     pub(crate) pool: PoolId,
@@ -128,11 +125,7 @@ impl Connection {
             protocol,
             remaining,
             concurrent: expected(protocol, config, remaining),
-            credit: if protocol == Some(Protocol::H3) {
-                ASSUMED_CREDIT
-            } else {
-                u32::MAX
-            },
+            credit: if protocol == Some(Protocol::H3) { ASSUMED_CREDIT } else { u32::MAX },
             active: 0,
             served: 0,
             heads: 0,
@@ -221,48 +214,23 @@ impl Connection {
         let usable = self.usable();
         match self.state {
             State::Closed => Share::default(),
-            State::Connecting | State::EarlyData => Share {
-                capacity: usable,
-                free: usable.max(0),
-                connecting: usable,
-                ready: 0,
-            },
-            State::Ready => Share {
-                capacity: usable,
-                free: usable,
-                connecting: 0,
-                ready: usable,
-            },
-            State::Busy | State::Draining => Share {
-                capacity: usable,
-                free: usable.max(0),
-                connecting: 0,
-                ready: 0,
-            },
+            State::Connecting | State::EarlyData => {
+                Share { capacity: usable, free: usable.max(0), connecting: usable, ready: 0 }
+            }
+            State::Ready => Share { capacity: usable, free: usable, connecting: 0, ready: usable },
+            State::Busy | State::Draining => Share { capacity: usable, free: usable.max(0), connecting: 0, ready: 0 },
         }
     }
 }
 
 fn lifetime(protocol: Option<Protocol>, config: &UpstreamConfig) -> u32 {
-    let unbounded = if protocol == Some(Protocol::H1) {
-        LIFETIME_H1
-    } else {
-        LIFETIME_MULTIPLEXED
-    };
-    if config.max_requests_per_connection == 0 {
-        unbounded
-    } else {
-        config.max_requests_per_connection
-    }
+    let unbounded = if protocol == Some(Protocol::H1) { LIFETIME_H1 } else { LIFETIME_MULTIPLEXED };
+    if config.max_requests_per_connection == 0 { unbounded } else { config.max_requests_per_connection }
 }
 
 /// C until the peer speaks.
 fn expected(protocol: Option<Protocol>, config: &UpstreamConfig, remaining: u32) -> u32 {
-    let remembered = config
-        .memory
-        .stream_limit
-        .filter(|limit| *limit > 0)
-        .unwrap_or(u32::MAX);
+    let remembered = config.memory.stream_limit.filter(|limit| *limit > 0).unwrap_or(u32::MAX);
     match protocol {
         Some(Protocol::H1) => 1,
         Some(Protocol::H2) => {
@@ -289,10 +257,7 @@ mod tests {
     fn h2(max: u32) -> UpstreamConfig {
         UpstreamConfig {
             protocols: Protocols::Fixed(Protocol::H2),
-            h2: H2Config {
-                max_concurrent_streams: max,
-                ..H2Config::default()
-            },
+            h2: H2Config { max_concurrent_streams: max, ..H2Config::default() },
             ..UpstreamConfig::default()
         }
     }
@@ -300,51 +265,25 @@ mod tests {
     #[test]
     fn inventory_059_the_first_guess_is_the_least_of_configured_remembered_and_lifetime() {
         assert_eq!(connection(&h2(2_000)).usable(), 2_000);
-        let remembered = UpstreamConfig {
-            memory: OriginMemory {
-                h1: false,
-                stream_limit: Some(500),
-            },
-            ..h2(2_000)
-        };
+        let remembered = UpstreamConfig { memory: OriginMemory { h1: false, stream_limit: Some(500) }, ..h2(2_000) };
         assert_eq!(connection(&remembered).usable(), 500);
-        let short = UpstreamConfig {
-            max_requests_per_connection: 100,
-            ..remembered
-        };
+        let short = UpstreamConfig { max_requests_per_connection: 100, ..remembered };
         assert_eq!(connection(&short).usable(), 100);
     }
 
     #[test]
     fn inventory_118_a_mixed_pool_estimates_by_what_it_remembers() {
-        let mixed = |memory| UpstreamConfig {
-            protocols: Protocols::Mixed,
-            memory,
-            ..UpstreamConfig::default()
-        };
-        let limit = |limit| OriginMemory {
-            h1: false,
-            stream_limit: Some(limit),
-        };
+        let mixed = |memory| UpstreamConfig { protocols: Protocols::Mixed, memory, ..UpstreamConfig::default() };
+        let limit = |limit| OriginMemory { h1: false, stream_limit: Some(limit) };
         assert_eq!(connection(&mixed(OriginMemory::default())).usable(), 1_024);
         assert_eq!(connection(&mixed(limit(5))).usable(), 5);
         assert_eq!(connection(&mixed(limit(u32::MAX))).usable(), 1_024);
-        assert_eq!(
-            connection(&mixed(OriginMemory {
-                h1: true,
-                stream_limit: Some(5)
-            }))
-            .usable(),
-            1
-        );
+        assert_eq!(connection(&mixed(OriginMemory { h1: true, stream_limit: Some(5) })).usable(), 1);
     }
 
     #[test]
     fn inventory_057_room_is_the_least_of_lifetime_and_limit_less_active() {
-        let config = UpstreamConfig {
-            max_requests_per_connection: 6,
-            ..h2(8)
-        };
+        let config = UpstreamConfig { max_requests_per_connection: 6, ..h2(8) };
         let mut connection = connection(&config);
         connection.negotiated(Protocol::H2, &config);
         connection.settle();
@@ -378,15 +317,7 @@ mod tests {
         connection.limited(1, &config);
         connection.settle();
         assert_eq!((connection.state, connection.usable()), (State::Busy, -2));
-        assert_eq!(
-            connection.counts_for(),
-            Share {
-                capacity: -2,
-                free: 0,
-                connecting: 0,
-                ready: 0
-            }
-        );
+        assert_eq!(connection.counts_for(), Share { capacity: -2, free: 0, connecting: 0, ready: 0 });
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Group {
     rows: [Tally; 2],
     /// Streams ever admitted to a queue or a connection.
     arrivals: u64,
+    /// Pools ever created.
+    pool_numbers: u64,
     /// Connections ever created.
     births: u64,
     /// The shed gate is shut.
@@ -106,6 +108,7 @@ impl Group {
             events: VecDeque::new(),
             rows: [Tally::default(); 2],
             arrivals: 0,
+            pool_numbers: 0,
             births: 0,
             shed: false,
             listed: VecDeque::new(),
@@ -266,11 +269,7 @@ impl Group {
 
     /// Whether the stream's failure is still to be told; if so the stream is gone with this.
     fn tells(&mut self, stream: StreamId) -> bool {
-        let Some(Stream {
-            whereabouts: Whereabouts::Failing { ejected },
-            ..
-        }) = self.streams.get(stream)
-        else {
+        let Some(Stream { whereabouts: Whereabouts::Failing { ejected }, .. }) = self.streams.get(stream) else {
             return false;
         };
         if *ejected {

@@ -29,11 +29,7 @@ pub(crate) struct IndexedHeap<K, V> {
 
 impl<K: Copy + Ord, V: Copy> IndexedHeap<K, V> {
     pub(crate) const fn new() -> Self {
-        Self {
-            nodes: Vec::new(),
-            places: Vec::new(),
-            free: Vec::new(),
-        }
+        Self { nodes: Vec::new(), places: Vec::new(), free: Vec::new() }
     }
 
     pub(crate) fn len(&self) -> usize {

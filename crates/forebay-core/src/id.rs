@@ -72,11 +72,7 @@ pub(crate) struct Store<K, T> {
 
 impl<K: Id, T> Store<K, T> {
     pub(crate) const fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-            free: Vec::new(),
-            key: PhantomData,
-        }
+        Self { entries: Vec::new(), free: Vec::new(), key: PhantomData }
     }
 
     pub(crate) fn insert(&mut self, value: T) -> K {
@@ -86,19 +82,13 @@ impl<K: Id, T> Store<K, T> {
             return K::from_parts(index, entry.generation);
         }
         let index = u32::try_from(self.entries.len()).expect("fewer than 2^32 objects fit in memory");
-        self.entries.push(Entry {
-            generation: 0,
-            value: Some(value),
-        });
+        self.entries.push(Entry { generation: 0, value: Some(value) });
         K::from_parts(index, 0)
     }
 
     pub(crate) fn remove(&mut self, id: K) -> Option<T> {
         let (index, generation) = id.parts();
-        let entry = self
-            .entries
-            .get_mut(index as usize)
-            .filter(|entry| entry.generation == generation)?;
+        let entry = self.entries.get_mut(index as usize).filter(|entry| entry.generation == generation)?;
         let value = entry.value.take()?;
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(index);
@@ -107,30 +97,19 @@ impl<K: Id, T> Store<K, T> {
 
     pub(crate) fn get(&self, id: K) -> Option<&T> {
         let (index, generation) = id.parts();
-        self.entries
-            .get(index as usize)
-            .filter(|entry| entry.generation == generation)?
-            .value
-            .as_ref()
+        self.entries.get(index as usize).filter(|entry| entry.generation == generation)?.value.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, id: K) -> Option<&mut T> {
         let (index, generation) = id.parts();
-        self.entries
-            .get_mut(index as usize)
-            .filter(|entry| entry.generation == generation)?
-            .value
-            .as_mut()
+        self.entries.get_mut(index as usize).filter(|entry| entry.generation == generation)?.value.as_mut()
     }
 
     /// All that are held, by index.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &T)> {
         self.entries.iter().enumerate().filter_map(|(index, entry)| {
             let index = u32::try_from(index).expect("an index is made from a u32");
-            entry
-                .value
-                .as_ref()
-                .map(|value| (K::from_parts(index, entry.generation), value))
+            entry.value.as_ref().map(|value| (K::from_parts(index, entry.generation), value))
         })
     }
 

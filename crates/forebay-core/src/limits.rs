@@ -25,13 +25,8 @@ pub enum LimitName {
 
 impl LimitName {
     /// The limits that are numbers.
-    pub const COUNTED: [Self; 5] = [
-        Self::MaxConnections,
-        Self::MaxPendingRequests,
-        Self::MaxRequests,
-        Self::MaxRetries,
-        Self::MaxConnectionPools,
-    ];
+    pub const COUNTED: [Self; 5] =
+        [Self::MaxConnections, Self::MaxPendingRequests, Self::MaxRequests, Self::MaxRetries, Self::MaxConnectionPools];
 
     /// The option's name.
     #[must_use]
@@ -110,8 +105,7 @@ impl Limits {
 
     /// Takes a place if there is one.
     pub(crate) fn take(&mut self, limit: LimitName, priority: Priority) -> Option<Place> {
-        self.has_room(limit, priority)
-            .then(|| self.take_anyway(limit, priority))
+        self.has_room(limit, priority).then(|| self.take_anyway(limit, priority))
     }
 
     /// Takes a place above the limit: the connection that each pool may have, and a retry that the budget was asked about.
@@ -146,32 +140,19 @@ impl Limits {
                 RetryLimit::Count(UNLIMITED) => UNLIMITED,
                 RetryLimit::Count(max) => max.saturating_sub(row.retries),
             };
-            return LimitGauge {
-                open: u64::from(row.retries) >= most,
-                remaining,
-                current: row.retries,
-            };
+            return LimitGauge { open: u64::from(row.retries) >= most, remaining, current: row.retries };
         }
         let Count { current, max } = self.count(limit, priority);
-        let remaining = if max == UNLIMITED {
-            UNLIMITED
-        } else {
-            max.saturating_sub(current)
-        };
-        LimitGauge {
-            open: current >= max,
-            remaining,
-            current,
-        }
+        let remaining = if max == UNLIMITED { UNLIMITED } else { max.saturating_sub(current) };
+        LimitGauge { open: current >= max, remaining, current }
     }
 
     fn most_retries(&self, priority: Priority, streams: u64) -> u64 {
         match self.rows[priority.row()].retry_limit {
             RetryLimit::Count(max) => u64::from(max),
-            RetryLimit::Budget {
-                percent,
-                min_concurrency,
-            } => (streams * u64::from(percent) / 100).max(u64::from(min_concurrency)),
+            RetryLimit::Budget { percent, min_concurrency } => {
+                (streams * u64::from(percent) / 100).max(u64::from(min_concurrency))
+            }
         }
     }
 
@@ -182,14 +163,8 @@ impl Limits {
             LimitName::MaxPendingRequests => row.pending,
             LimitName::MaxRequests => row.requests,
             LimitName::MaxConnectionPools => row.pools,
-            LimitName::MaxRetries => Count {
-                current: row.retries,
-                max: UNLIMITED,
-            },
-            LimitName::Shed => Count {
-                current: 0,
-                max: UNLIMITED,
-            },
+            LimitName::MaxRetries => Count { current: row.retries, max: UNLIMITED },
+            LimitName::Shed => Count { current: 0, max: UNLIMITED },
         }
     }
 
@@ -212,15 +187,8 @@ mod tests {
     use crate::config::LimitsConfig;
 
     fn limits(max: u32, retries: RetryLimit) -> Limits {
-        let row = LimitsConfig {
-            max_connections: max,
-            retries,
-            ..LimitsConfig::default()
-        };
-        Limits::new(&GroupConfig {
-            default: row,
-            ..GroupConfig::default()
-        })
+        let row = LimitsConfig { max_connections: max, retries, ..LimitsConfig::default() };
+        Limits::new(&GroupConfig { default: row, ..GroupConfig::default() })
     }
 
     #[test]
@@ -228,35 +196,14 @@ mod tests {
         let mut limits = limits(2, RetryLimit::Count(3));
         let gauge = |limits: &Limits| limits.gauge(LimitName::MaxConnections, Priority::Default, 0);
         let first = limits.take(LimitName::MaxConnections, Priority::Default).unwrap();
-        assert_eq!(
-            gauge(&limits),
-            LimitGauge {
-                open: false,
-                remaining: 1,
-                current: 1
-            }
-        );
+        assert_eq!(gauge(&limits), LimitGauge { open: false, remaining: 1, current: 1 });
         let second = limits.take(LimitName::MaxConnections, Priority::Default).unwrap();
         assert!(limits.take(LimitName::MaxConnections, Priority::Default).is_none());
         let above = limits.take_anyway(LimitName::MaxConnections, Priority::Default);
-        assert_eq!(
-            gauge(&limits),
-            LimitGauge {
-                open: true,
-                remaining: 0,
-                current: 3
-            }
-        );
+        assert_eq!(gauge(&limits), LimitGauge { open: true, remaining: 0, current: 3 });
         limits.give_back(above);
         limits.give_back(first);
-        assert_eq!(
-            gauge(&limits),
-            LimitGauge {
-                open: false,
-                remaining: 1,
-                current: 1
-            }
-        );
+        assert_eq!(gauge(&limits), LimitGauge { open: false, remaining: 1, current: 1 });
         limits.give_back(second);
     }
 
@@ -269,29 +216,13 @@ mod tests {
 
     #[test]
     fn a_retry_budget_is_a_share_of_the_streams_with_a_floor() {
-        let mut limits = limits(
-            1,
-            RetryLimit::Budget {
-                percent: 20,
-                min_concurrency: 3,
-            },
-        );
+        let mut limits = limits(1, RetryLimit::Budget { percent: 20, min_concurrency: 3 });
         let held: [Place; 3] = [(); 3].map(|()| limits.take_anyway(LimitName::MaxRetries, Priority::Default));
-        assert!(
-            !limits.may_retry(Priority::Default, 10),
-            "20 % of 10 is below the floor of 3, and 3 are held"
-        );
+        assert!(!limits.may_retry(Priority::Default, 10), "20 % of 10 is below the floor of 3, and 3 are held");
         assert!(!limits.may_retry(Priority::Default, 19));
         assert!(limits.may_retry(Priority::Default, 20));
         let gauge = limits.gauge(LimitName::MaxRetries, Priority::Default, 100);
-        assert_eq!(
-            gauge,
-            LimitGauge {
-                open: false,
-                remaining: 0,
-                current: 3
-            }
-        );
+        assert_eq!(gauge, LimitGauge { open: false, remaining: 0, current: 3 });
         for place in held {
             limits.give_back(place);
         }

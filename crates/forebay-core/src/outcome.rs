@@ -151,10 +151,7 @@ pub struct Connected {
 
 impl Connected {
     /// An HTTP/1 connection.
-    pub const H1: Self = Self {
-        protocol: Protocol::H1,
-        stream_limit: None,
-    };
+    pub const H1: Self = Self { protocol: Protocol::H1, stream_limit: None };
 }
 
 /// Why there is no connection.
@@ -208,20 +205,11 @@ pub struct ConnectionEnd {
 
 impl ConnectionEnd {
     /// The peer closed it, or the network lost it.
-    pub const REMOTE: Self = Self {
-        remote: true,
-        protocol_error: false,
-    };
+    pub const REMOTE: Self = Self { remote: true, protocol_error: false };
     /// We closed it.
-    pub const LOCAL: Self = Self {
-        remote: false,
-        protocol_error: false,
-    };
+    pub const LOCAL: Self = Self { remote: false, protocol_error: false };
     /// We closed it because the peer broke the protocol.
-    pub const PROTOCOL_ERROR: Self = Self {
-        remote: false,
-        protocol_error: true,
-    };
+    pub const PROTOCOL_ERROR: Self = Self { remote: false, protocol_error: true };
 }
 
 /// How a stream failed, for its caller.

@@ -19,14 +19,13 @@ use crate::timer::Armed;
 use pending::Pending;
 use ready::ReadySet;
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "marks that are set and taken apart from each other"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "marks that are set and taken apart from each other")]
 pub(crate) struct Pool {
     pub(crate) upstream: UpstreamId,
     pub(crate) priority: Priority,
     pub(crate) key: u64,
+    /// Counts up with each pool of the group.
+    pub(crate) number: u64,
     pub(crate) pending: Pending,
     /// All that are not Closed, by birth.
     pub(crate) connections: BTreeMap<u64, ConnectionId>,
@@ -81,6 +80,7 @@ impl Pool {
             upstream,
             priority,
             key,
+            number: 0,
             pending: Pending::default(),
             connections: BTreeMap::new(),
             connecting: BTreeMap::new(),
@@ -194,13 +194,7 @@ mod tests {
     use super::*;
 
     fn tally(pending: i64, active: i64, free: i64) -> Tally {
-        Tally {
-            pending,
-            active,
-            free,
-            connecting: free,
-            ..Tally::default()
-        }
+        Tally { pending, active, free, connecting: free, ..Tally::default() }
     }
 
     #[test]

@@ -54,10 +54,7 @@ pub(crate) enum Whereabouts {
     },
 }
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is true from some moment on, in any order"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is true from some moment on, in any order")]
 pub(crate) struct Attached {
     pub(crate) connection: ConnectionId,
     /// Under `max_requests`.

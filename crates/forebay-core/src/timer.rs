@@ -36,10 +36,7 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) const fn new() -> Self {
-        Self {
-            heap: IndexedHeap::new(),
-            armed: 0,
-        }
+        Self { heap: IndexedHeap::new(), armed: 0 }
     }
 
     pub(crate) fn arm(&mut self, at: Instant, timer: Timer) -> Armed {
@@ -56,10 +53,7 @@ impl Timers {
 
     /// What is due first, if anything is due. It stays armed: its handler disarms it through its owner's note.
     pub(crate) fn due(&self, now: Instant) -> Option<Timer> {
-        self.heap
-            .peek()
-            .filter(|((at, _), _)| *at <= now)
-            .map(|(_, timer)| timer)
+        self.heap.peek().filter(|((at, _), _)| *at <= now).map(|(_, timer)| timer)
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {

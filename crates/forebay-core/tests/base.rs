@@ -17,10 +17,7 @@ fn scene(upstream: UpstreamConfig) -> Scene {
 }
 
 fn mixed() -> UpstreamConfig {
-    UpstreamConfig {
-        protocols: Protocols::Mixed,
-        ..h1()
-    }
+    UpstreamConfig { protocols: Protocols::Mixed, ..h1() }
 }
 
 #[test]
@@ -41,22 +38,13 @@ fn inventory_117_a_cold_mixed_pool_dials_once_and_three_more_when_it_turns_out_t
 #[test]
 fn inventory_118_a_mixed_pool_estimates_by_what_it_remembers() {
     let remembered = |memory| scene(UpstreamConfig { memory, ..mixed() });
-    let mut limited = remembered(OriginMemory {
-        h1: false,
-        stream_limit: Some(5),
-    });
+    let mut limited = remembered(OriginMemory { h1: false, stream_limit: Some(5) });
     limited.request();
     assert_eq!(limited.triple().2, 5);
-    let mut unlimited = remembered(OriginMemory {
-        h1: false,
-        stream_limit: Some(u32::MAX),
-    });
+    let mut unlimited = remembered(OriginMemory { h1: false, stream_limit: Some(u32::MAX) });
     unlimited.request();
     assert_eq!(unlimited.triple().2, 1_024);
-    let mut h1 = remembered(OriginMemory {
-        h1: true,
-        stream_limit: None,
-    });
+    let mut h1 = remembered(OriginMemory { h1: true, stream_limit: None });
     for _ in 0..3 {
         h1.request();
     }
@@ -65,57 +53,31 @@ fn inventory_118_a_mixed_pool_estimates_by_what_it_remembers() {
 
 #[test]
 fn inventory_119_connections_of_both_protocols_serve_side_by_side() {
-    let mut scene = scene(UpstreamConfig {
-        memory: OriginMemory {
-            h1: true,
-            stream_limit: None,
-        },
-        ..mixed()
-    });
+    let mut scene = scene(UpstreamConfig { memory: OriginMemory { h1: true, stream_limit: None }, ..mixed() });
     let streams = [scene.request(), scene.request()];
     let ids = [scene.connections[0], scene.connections[1]];
     scene.group.connected(scene.now, ids[0], Connected::H1);
     scene.turn();
-    scene.group.connected(
-        scene.now,
-        ids[1],
-        Connected {
-            protocol: Protocol::H2,
-            stream_limit: Some(10),
-        },
-    );
+    scene.group.connected(scene.now, ids[1], Connected { protocol: Protocol::H2, stream_limit: Some(10) });
     scene.turn();
     assert_eq!(streams.map(|stream| scene.opened[&stream]), ids);
     assert_eq!(scene.triple(), (2, 0, 9));
-    assert!(
-        !scene.group.origin_memory(scene.upstream).unwrap().h1,
-        "HTTP/2 drops what was remembered"
-    );
+    assert!(!scene.group.origin_memory(scene.upstream).unwrap().h1, "HTTP/2 drops what was remembered");
 }
 
 #[test]
 fn inventory_137_a_ratio_of_one_and_a_half_makes_two_and_close_excess_leaves_one() {
     let ratio = Ratio::from_thousandths(1_500);
-    let mut scene = scene(UpstreamConfig {
-        preconnect_ratio: ratio,
-        on_cancel: OnCancel::CloseExcess,
-        ..h1()
-    });
+    let mut scene = scene(UpstreamConfig { preconnect_ratio: ratio, on_cancel: OnCancel::CloseExcess, ..h1() });
     let stream = scene.request();
     assert_eq!(scene.connections.len(), 2);
     scene.cancel(stream);
-    assert_eq!(
-        (scene.connections.len(), scene.closes()),
-        (1, vec![CloseReason::Excess])
-    );
+    assert_eq!((scene.connections.len(), scene.closes()), (1, vec![CloseReason::Excess]));
 }
 
 #[test]
 fn inventory_138_an_unhealthy_upstream_gets_no_connection_ahead_of_need() {
-    let mut scene = scene(UpstreamConfig {
-        preconnect_ratio: Ratio::from_thousandths(1_500),
-        ..h1()
-    });
+    let mut scene = scene(UpstreamConfig { preconnect_ratio: Ratio::from_thousandths(1_500), ..h1() });
     scene.group.health(scene.upstream, Health::Unhealthy);
     scene.request();
     assert_eq!(scene.connections.len(), 1);
@@ -125,16 +87,10 @@ fn inventory_138_an_unhealthy_upstream_gets_no_connection_ahead_of_need() {
 fn inventory_139_explicit_preconnection_follows_its_ratio_and_the_health() {
     let asked = |thousandths, health| {
         let ratio = Ratio::from_thousandths(thousandths);
-        let mut scene = scene(UpstreamConfig {
-            predictive_preconnect_ratio: ratio,
-            ..h1()
-        });
+        let mut scene = scene(UpstreamConfig { predictive_preconnect_ratio: ratio, ..h1() });
         scene.group.health(scene.upstream, health);
-        let answers = [(); 3].map(|()| {
-            scene
-                .group
-                .preconnect(scene.now, scene.upstream, Priority::Default, Ahead::OfPool)
-        });
+        let answers =
+            [(); 3].map(|()| scene.group.preconnect(scene.now, scene.upstream, Priority::Default, Ahead::OfPool));
         scene.turn();
         answers
     };
@@ -146,11 +102,7 @@ fn inventory_139_explicit_preconnection_follows_its_ratio_and_the_health() {
 
 #[test]
 fn inventory_140_a_connection_drains_after_its_duration_and_not_before() {
-    let config = UpstreamConfig {
-        max_connection_duration: Some(ms(1_000)),
-        idle_timeout: None,
-        ..h1()
-    };
+    let config = UpstreamConfig { max_connection_duration: Some(ms(1_000)), idle_timeout: None, ..h1() };
     let mut busy = scene(config.clone());
     let stream = busy.request();
     busy.pass(ms(500));
@@ -158,14 +110,7 @@ fn inventory_140_a_connection_drains_after_its_duration_and_not_before() {
     busy.pass(ms(999));
     assert_eq!(busy.stat(Stat::CxMaxDurationReached), 0);
     busy.pass(ms(1));
-    assert_eq!(
-        (
-            busy.stat(Stat::CxMaxDurationReached),
-            busy.closes().len(),
-            busy.failed.len()
-        ),
-        (1, 0, 0)
-    );
+    assert_eq!((busy.stat(Stat::CxMaxDurationReached), busy.closes().len(), busy.failed.len()), (1, 0, 0));
     busy.complete(stream);
     assert_eq!(busy.closes(), [CloseReason::Drained]);
 
@@ -174,18 +119,13 @@ fn inventory_140_a_connection_drains_after_its_duration_and_not_before() {
     idle.connect(0);
     idle.complete(stream);
     idle.pass(ms(1_000));
-    assert_eq!(
-        (idle.closes(), idle.stat(Stat::CxMaxDurationReached)),
-        (vec![CloseReason::Drained], 1)
-    );
+    assert_eq!((idle.closes(), idle.stat(Stat::CxMaxDurationReached)), (vec![CloseReason::Drained], 1));
 
     let mut ends = Vec::new();
     for seed in 0..100 {
         let mut group = Group::new(GroupConfig::default(), seed);
-        let upstream = group.add_upstream(UpstreamConfig {
-            duration_jitter: Ratio::from_thousandths(100),
-            ..config.clone()
-        });
+        let upstream =
+            group.add_upstream(UpstreamConfig { duration_jitter: Ratio::from_thousandths(100), ..config.clone() });
         let now = forebay_core::Instant::default();
         group.warm(now, upstream, Priority::Default, 1);
         group.end_turn(now);
@@ -207,30 +147,16 @@ fn inventory_141_early_data_on_tcp_is_refused_and_late_inputs_change_nothing() {
     let id = scene.connections[0];
     assert!(!scene.group.early_data_ready(scene.now, id));
     scene.connect_as(id, Some(0));
-    assert_eq!(
-        (scene.opens().len(), scene.triple()),
-        (0, (0, 1, 0)),
-        "connected without room: busy, the queue waits"
-    );
+    assert_eq!((scene.opens().len(), scene.triple()), (0, (0, 1, 0)), "connected without room: busy, the queue waits");
     scene.settings(id, 1);
     scene.close(id, ConnectionEnd::REMOTE);
     assert_eq!(scene.failed_streams(), [stream]);
     let before = scene.group.stats().clone();
-    scene.group.connected(
-        scene.now,
-        id,
-        Connected {
-            protocol: Protocol::H2,
-            stream_limit: None,
-        },
-    );
+    scene.group.connected(scene.now, id, Connected { protocol: Protocol::H2, stream_limit: None });
     scene.group.connect_failed(
         scene.now,
         id,
-        ConnectFailure {
-            reason: ConnectFailureReason::Remote,
-            class: Class::Never,
-        },
+        ConnectFailure { reason: ConnectFailureReason::Remote, class: Class::Never },
     );
     scene.group.go_away(scene.now, id);
     scene.group.stream_limit_changed(scene.now, id, 5);
@@ -246,13 +172,7 @@ fn inventory_141_early_data_on_tcp_is_refused_and_late_inputs_change_nothing() {
 #[test]
 fn inventory_142_a_failed_connect_fails_the_newest_that_nothing_else_covers() {
     let fails = |on_connect_failure| {
-        let mut scene = Scene::new(
-            max_connections(2),
-            UpstreamConfig {
-                on_connect_failure,
-                ..h1()
-            },
-        );
+        let mut scene = Scene::new(max_connections(2), UpstreamConfig { on_connect_failure, ..h1() });
         let streams = [(); 3].map(|()| scene.request());
         let id = scene.connections[0];
         scene.fails_to_connect(id, ConnectFailureReason::Remote);
@@ -291,18 +211,12 @@ fn refused(scene: &mut Scene) -> Duration {
 
 #[test]
 fn inventory_144_refused_connects_in_a_row_wait_longer_each_time_until_a_response() {
-    let mut scene = scene(UpstreamConfig {
-        backoff: BackoffConfig::default(),
-        ..h1()
-    });
+    let mut scene = scene(UpstreamConfig { backoff: BackoffConfig::default(), ..h1() });
     assert_eq!(refused(&mut scene), Duration::ZERO);
     // The pool was idle in between, and gone; the row goes on.
     assert_eq!((scene.idle_events(), refused(&mut scene)), (1, Duration::ZERO));
     let second = refused(&mut scene);
-    assert!(
-        second >= Duration::from_micros(12_500) && second <= ms(25),
-        "{second:?}"
-    );
+    assert!(second >= Duration::from_micros(12_500) && second <= ms(25), "{second:?}");
     let third = refused(&mut scene);
     assert!(third >= ms(25) && third <= ms(50), "{third:?}");
     scene.pass(ms(250));
@@ -311,18 +225,12 @@ fn inventory_144_refused_connects_in_a_row_wait_longer_each_time_until_a_respons
     scene.complete(stream);
     let id = scene.connections[0];
     scene.close(id, ConnectionEnd::REMOTE);
-    assert_eq!(
-        (refused(&mut scene), refused(&mut scene)),
-        (Duration::ZERO, Duration::ZERO)
-    );
+    assert_eq!((refused(&mut scene), refused(&mut scene)), (Duration::ZERO, Duration::ZERO));
 }
 
 #[test]
 fn go_aways_without_a_response_count_as_failures_in_a_row() {
-    let mut scene = scene(UpstreamConfig {
-        backoff: BackoffConfig::default(),
-        ..h2(100)
-    });
+    let mut scene = scene(UpstreamConfig { backoff: BackoffConfig::default(), ..h2(100) });
     for _ in 0..2 {
         scene.group.warm(scene.now, scene.upstream, Priority::Default, 1);
         scene.turn();
@@ -337,23 +245,14 @@ fn go_aways_without_a_response_count_as_failures_in_a_row() {
 
 #[test]
 fn inventory_145_a_stream_that_waits_too_long_fails_and_is_never_sent() {
-    let mut scene = Scene::new(
-        max_connections(1),
-        UpstreamConfig {
-            queue_timeout: Some(ms(50)),
-            ..h1()
-        },
-    );
+    let mut scene = Scene::new(max_connections(1), UpstreamConfig { queue_timeout: Some(ms(50)), ..h1() });
     scene.request();
     scene.connect(0);
     let waiting = scene.request();
     scene.pass(ms(49));
     assert!(scene.failed.is_empty());
     scene.pass(ms(1));
-    assert_eq!(
-        scene.failed,
-        [(waiting, FailureReason::QueueTimeout, Class::Unprocessed)]
-    );
+    assert_eq!(scene.failed, [(waiting, FailureReason::QueueTimeout, Class::Unprocessed)]);
     assert_eq!((scene.stat(Stat::RqPendingTimeout), scene.stat(Stat::RqTotal)), (1, 1));
     let patient = scene.request_with(|new| new.queue_timeout = Some(Duration::ZERO));
     scene.pass(ms(100_000));
@@ -418,16 +317,10 @@ fn destroying_fails_everything_at_once_without_an_idle_event() {
     scene.group.destroy(scene.now, Scope::Group);
     scene.turn();
     let reason = FailureReason::LocalConnectionFailure;
-    assert_eq!(
-        scene.failed,
-        [(waiting, reason, Class::Unprocessed), (running, reason, Class::Maybe)]
-    );
+    assert_eq!(scene.failed, [(waiting, reason, Class::Unprocessed), (running, reason, Class::Maybe)]);
     assert_eq!((scene.closes(), scene.idle_events()), (vec![CloseReason::Destroyed], 0));
     let last = scene.effects.last();
-    assert!(
-        matches!(last, Some(forebay_core::Effect::Close { .. })),
-        "the streams are told first"
-    );
+    assert!(matches!(last, Some(forebay_core::Effect::Close { .. })), "the streams are told first");
 }
 
 #[test]
@@ -435,32 +328,19 @@ fn a_stream_cancelled_before_its_failure_is_told_counts_as_cancelled_only() {
     let mut scene = Scene::new(max_connections(1), h1());
     let stream = scene.request();
     let id = scene.connections[0];
-    let failure = ConnectFailure {
-        reason: ConnectFailureReason::Remote,
-        class: Class::Unprocessed,
-    };
+    let failure = ConnectFailure { reason: ConnectFailureReason::Remote, class: Class::Unprocessed };
     scene.group.connect_failed(scene.now, id, failure);
     scene.group.cancel(scene.now, stream);
     let spared = scene.group.request(scene.now, NewStream::new(99, scene.upstream));
     scene.turn();
-    assert_eq!(
-        (
-            scene.failed.len(),
-            scene.stat(Stat::RqCancelled),
-            scene.stat(Stat::RqPendingFailureEject)
-        ),
-        (0, 1, 0)
-    );
+    assert_eq!((scene.failed.len(), scene.stat(Stat::RqCancelled), scene.stat(Stat::RqPendingFailureEject)), (0, 1, 0));
     assert!(matches!(spared, Admission::Queued(_)));
     assert_eq!(scene.dials(), 1, "what comes while failures are told joins a new queue");
 }
 
 #[test]
 fn what_drains_for_too_long_is_cut() {
-    let mut scene = scene(UpstreamConfig {
-        drain_timeout: Some(ms(200)),
-        ..plain(Protocol::H2)
-    });
+    let mut scene = scene(UpstreamConfig { drain_timeout: Some(ms(200)), ..plain(Protocol::H2) });
     let streams = [scene.request(), scene.request()];
     let id = scene.connect(0);
     scene.head(streams[0]);
@@ -469,10 +349,7 @@ fn what_drains_for_too_long_is_cut() {
     assert!(scene.failed.is_empty());
     scene.pass(ms(1));
     let reason = FailureReason::ConnectionTermination;
-    assert_eq!(
-        scene.failed,
-        [(streams[1], reason, Class::Maybe), (streams[0], reason, Class::Never)]
-    );
+    assert_eq!(scene.failed, [(streams[1], reason, Class::Maybe), (streams[0], reason, Class::Never)]);
     assert_eq!(scene.closes(), [CloseReason::DrainTimeout]);
 }
 
@@ -482,11 +359,8 @@ fn the_same_inputs_and_seed_give_the_same_effects() {
         let mut group = Group::new(GroupConfig::default(), seed);
         let jitter = Ratio::from_thousandths(500);
         let duration = Some(ms(1_000));
-        let upstream = group.add_upstream(UpstreamConfig {
-            duration_jitter: jitter,
-            max_connection_duration: duration,
-            ..h1()
-        });
+        let upstream =
+            group.add_upstream(UpstreamConfig { duration_jitter: jitter, max_connection_duration: duration, ..h1() });
         let now = forebay_core::Instant::default();
         group.warm(now, upstream, Priority::Default, 3);
         group.end_turn(now);

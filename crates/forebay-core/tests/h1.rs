@@ -14,10 +14,7 @@ fn one() -> Scene {
 }
 
 fn close_excess() -> UpstreamConfig {
-    UpstreamConfig {
-        on_cancel: OnCancel::CloseExcess,
-        ..h1()
-    }
+    UpstreamConfig { on_cancel: OnCancel::CloseExcess, ..h1() }
 }
 
 #[test]
@@ -44,10 +41,7 @@ fn inventory_002_the_second_queued_is_refused_at_once_when_one_may_wait() {
     scene.request();
     assert!(scene.is_open(LimitName::MaxPendingRequests));
     assert_eq!(scene.refused(), FailureReason::Overflow(LimitName::MaxPendingRequests));
-    assert_eq!(
-        (scene.stat(Stat::RqPendingOverflow), scene.stat(Stat::RqOverflowPending)),
-        (1, 1)
-    );
+    assert_eq!((scene.stat(Stat::RqPendingOverflow), scene.stat(Stat::RqOverflowPending)), (1, 1));
 }
 
 #[test]
@@ -56,14 +50,8 @@ fn inventory_003_a_close_while_connecting_fails_the_queued() {
     let stream = scene.request();
     let id = scene.connections[0];
     scene.fails_to_connect(id, ConnectFailureReason::Remote);
-    assert_eq!(
-        scene.failed,
-        [(stream, FailureReason::RemoteConnectionFailure, Class::Unprocessed)]
-    );
-    assert_eq!(
-        (scene.stat(Stat::CxConnectFail), scene.stat(Stat::RqPendingFailureEject)),
-        (1, 1)
-    );
+    assert_eq!(scene.failed, [(stream, FailureReason::RemoteConnectionFailure, Class::Unprocessed)]);
+    assert_eq!((scene.stat(Stat::CxConnectFail), scene.stat(Stat::RqPendingFailureEject)), (1, 1));
     assert_eq!(scene.group.next_deadline(), None, "the connect timer is stopped");
 }
 
@@ -109,10 +97,7 @@ fn inventory_007_a_close_during_a_request_ends_that_one_only() {
     let id = scene.connect(0);
     let waiting = scene.request();
     scene.close(id, ConnectionEnd::REMOTE);
-    assert_eq!(
-        scene.failed,
-        [(running, FailureReason::ConnectionTermination, Class::Maybe)]
-    );
+    assert_eq!(scene.failed, [(running, FailureReason::ConnectionTermination, Class::Maybe)]);
     assert_eq!(scene.dials(), 1);
     scene.connect(0);
     assert!(scene.opened.contains_key(&waiting));
@@ -154,31 +139,19 @@ fn inventory_010_connection_close_closes_after_the_response() {
     assert!(scene.closes().is_empty(), "the response is not over");
     scene.complete(stream);
     assert_eq!(scene.closes(), [CloseReason::Drained]);
-    assert_eq!(
-        (scene.stat(Stat::CxCloseNotify), scene.stat(Stat::CxDestroyWithActiveRq)),
-        (1, 0)
-    );
+    assert_eq!((scene.stat(Stat::CxCloseNotify), scene.stat(Stat::CxDestroyWithActiveRq)), (1, 0));
 }
 
 #[test]
 fn inventory_012_one_request_for_a_connection_and_no_more() {
-    let mut scene = Scene::new(
-        max_connections(1),
-        UpstreamConfig {
-            max_requests_per_connection: 1,
-            ..h1()
-        },
-    );
+    let mut scene = Scene::new(max_connections(1), UpstreamConfig { max_requests_per_connection: 1, ..h1() });
     let stream = scene.request();
     assert_eq!(scene.triple(), (0, 1, 1));
     scene.connect(0);
     assert_eq!(scene.triple(), (1, 0, 0));
     scene.complete(stream);
     assert_eq!(scene.triple(), (0, 0, 0));
-    assert_eq!(
-        (scene.closes(), scene.stat(Stat::CxMaxRequests)),
-        (vec![CloseReason::Drained], 1)
-    );
+    assert_eq!((scene.closes(), scene.stat(Stat::CxMaxRequests)), (vec![CloseReason::Drained], 1));
 }
 
 #[test]
@@ -230,13 +203,7 @@ fn inventory_016_a_fin_that_completes_the_body_leaves_nothing_active() {
     let id = scene.connect(0);
     scene.end(stream);
     scene.close(id, ConnectionEnd::REMOTE);
-    assert_eq!(
-        (
-            scene.stat(Stat::CxDestroyRemote),
-            scene.stat(Stat::CxDestroyWithActiveRq)
-        ),
-        (1, 0)
-    );
+    assert_eq!((scene.stat(Stat::CxDestroyRemote), scene.stat(Stat::CxDestroyWithActiveRq)), (1, 0));
     assert!(scene.failed.is_empty());
 }
 
@@ -266,10 +233,7 @@ fn inventory_018_drain_existing_closes_a_connecting_connection_that_nobody_waits
     scene.cancel(stream);
     scene.group.drain(scene.now, Scope::Group, DrainMode::Existing);
     scene.turn();
-    assert_eq!(
-        (scene.closes(), scene.stat(Stat::CxDestroyLocal)),
-        (vec![CloseReason::Drained], 1)
-    );
+    assert_eq!((scene.closes(), scene.stat(Stat::CxDestroyLocal)), (vec![CloseReason::Drained], 1));
     assert_eq!(scene.stat(Stat::CxConnectFail), 0);
 }
 
@@ -285,13 +249,7 @@ fn inventory_019_requests_are_counted_by_connection_when_it_closes() {
     }
     let id = scene.connections[0];
     scene.close(id, ConnectionEnd::REMOTE);
-    assert_eq!(
-        (
-            scene.group.stats().rq_per_cx.count(),
-            scene.group.stats().rq_per_cx.sum()
-        ),
-        (1, 3)
-    );
+    assert_eq!((scene.group.stats().rq_per_cx.count(), scene.group.stats().rq_per_cx.sum()), (1, 3));
 
     let mut scene = Scene::new(max_connections(2), h1());
     let (first, second) = (scene.request(), scene.request());
@@ -303,13 +261,7 @@ fn inventory_019_requests_are_counted_by_connection_when_it_closes() {
     scene.close(one, ConnectionEnd::REMOTE);
     assert_eq!(scene.group.stats().rq_per_cx.sum(), 2);
     scene.close(two, ConnectionEnd::REMOTE);
-    assert_eq!(
-        (
-            scene.group.stats().rq_per_cx.count(),
-            scene.group.stats().rq_per_cx.sum()
-        ),
-        (2, 3)
-    );
+    assert_eq!((scene.group.stats().rq_per_cx.count(), scene.group.stats().rq_per_cx.sum()), (2, 3));
 }
 
 #[test]
@@ -320,11 +272,7 @@ fn inventory_020_a_failed_connect_has_no_life_and_a_whole_life_has_one_of_each()
     scene.fails_to_connect(id, ConnectFailureReason::Remote);
     let lives = |scene: &Scene| {
         let stats = scene.group.stats();
-        [
-            stats.cx_connect_ms.count(),
-            stats.cx_length_ms.count(),
-            stats.rq_per_cx.count(),
-        ]
+        [stats.cx_connect_ms.count(), stats.cx_length_ms.count(), stats.rq_per_cx.count()]
     };
     assert_eq!(lives(&scene), [0, 0, 0]);
     let stream = scene.request();
@@ -342,14 +290,7 @@ fn inventory_021_a_response_before_the_request_is_sent_closes_and_the_next_gets_
     let second = scene.request();
     scene.end(first);
     scene.close(id, ConnectionEnd::LOCAL);
-    assert_eq!(
-        (
-            scene.failed.len(),
-            scene.dials(),
-            scene.stat(Stat::CxDestroyWithActiveRq)
-        ),
-        (0, 1, 0)
-    );
+    assert_eq!((scene.failed.len(), scene.dials(), scene.stat(Stat::CxDestroyWithActiveRq)), (0, 1, 0));
     scene.connect(0);
     assert!(scene.opened.contains_key(&second));
 }
@@ -372,14 +313,7 @@ fn inventory_022_an_abort_mid_response_closes_and_the_queued_gets_a_new_connecti
     ));
     scene.connect(0);
     assert!(scene.opened.contains_key(&second));
-    assert_eq!(
-        (
-            scene.failed.len(),
-            scene.stat(Stat::RqTxReset),
-            scene.stat(Stat::RqCancelled)
-        ),
-        (0, 0, 0)
-    );
+    assert_eq!((scene.failed.len(), scene.stat(Stat::RqTxReset), scene.stat(Stat::RqCancelled)), (0, 0, 0));
 }
 
 #[test]
@@ -389,14 +323,7 @@ fn inventory_023_a_byte_after_a_complete_response_is_a_protocol_error_and_the_re
     let id = scene.connect(0);
     scene.end(stream);
     scene.close(id, ConnectionEnd::PROTOCOL_ERROR);
-    assert_eq!(
-        (
-            scene.stat(Stat::CxProtocolError),
-            scene.failed.len(),
-            scene.stat(Stat::CxActive)
-        ),
-        (1, 0, 0)
-    );
+    assert_eq!((scene.stat(Stat::CxProtocolError), scene.failed.len(), scene.stat(Stat::CxActive)), (1, 0, 0));
 }
 
 #[test]
@@ -441,14 +368,8 @@ fn inventory_028_a_fin_found_before_reuse_puts_the_stream_back_and_the_fourth_fa
     }
     scene.group.stream_ended(scene.now, stream, StreamEnd::Requeue);
     scene.turn();
-    assert_eq!(
-        scene.failed,
-        [(stream, FailureReason::ConnectionTermination, Class::Unprocessed)]
-    );
-    assert_eq!(
-        (scene.stat(Stat::RqRequeued), scene.stat(Stat::CxDestroyRemote)),
-        (3, 4)
-    );
+    assert_eq!(scene.failed, [(stream, FailureReason::ConnectionTermination, Class::Unprocessed)]);
+    assert_eq!((scene.stat(Stat::RqRequeued), scene.stat(Stat::CxDestroyRemote)), (3, 4));
 }
 
 #[test]
@@ -467,64 +388,38 @@ fn a_requeued_stream_keeps_its_place_before_those_that_came_later() {
 
 #[test]
 fn inventory_029_a_reused_connection_that_dies_before_any_byte_repeats_a_get_and_not_a_post() {
-    let replay = UpstreamConfig {
-        replay: ReplayPolicy::Idempotent,
-        ..h1()
-    };
+    let replay = UpstreamConfig { replay: ReplayPolicy::Idempotent, ..h1() };
     let mut scene = Scene::new(max_connections(1), replay);
     let warm_up = scene.get();
     let id = scene.connect(0);
     scene.complete(warm_up);
     let get = scene.get();
     scene.close(id, ConnectionEnd::REMOTE);
-    assert_eq!(
-        (scene.failed.len(), scene.stat(Stat::RqReplay), scene.dials()),
-        (0, 1, 1)
-    );
+    assert_eq!((scene.failed.len(), scene.stat(Stat::RqReplay), scene.dials()), (0, 1, 1));
     let id = scene.connect(0);
     assert_eq!(scene.opens(), [get]);
     // It was repeated once; and this connection is fresh.
     scene.close(id, ConnectionEnd::REMOTE);
-    assert_eq!(
-        scene.failed,
-        [(get, FailureReason::ConnectionTermination, Class::Maybe)]
-    );
+    assert_eq!(scene.failed, [(get, FailureReason::ConnectionTermination, Class::Maybe)]);
 
     let warm_up = scene.get();
     let id = scene.connect(0);
     scene.complete(warm_up);
     let post = scene.post();
     scene.close(id, ConnectionEnd::REMOTE);
-    assert_eq!(
-        scene.failed[1],
-        (post, FailureReason::ConnectionTermination, Class::Maybe)
-    );
+    assert_eq!(scene.failed[1], (post, FailureReason::ConnectionTermination, Class::Maybe));
     assert_eq!(scene.stat(Stat::RqReplay), 1);
 }
 
 #[test]
 fn a_get_is_not_repeated_once_a_byte_of_a_response_came() {
-    let mut scene = Scene::new(
-        max_connections(1),
-        UpstreamConfig {
-            replay: ReplayPolicy::Idempotent,
-            ..h1()
-        },
-    );
+    let mut scene = Scene::new(max_connections(1), UpstreamConfig { replay: ReplayPolicy::Idempotent, ..h1() });
     let warm_up = scene.get();
     scene.connect(0);
     scene.complete(warm_up);
     let get = scene.get();
     let (class, reason) = (Class::Maybe, FailureReason::ConnectionTermination);
-    scene.group.stream_ended(
-        scene.now,
-        get,
-        StreamEnd::Failed {
-            class,
-            reason,
-            response_started: true,
-        },
-    );
+    scene.group.stream_ended(scene.now, get, StreamEnd::Failed { class, reason, response_started: true });
     scene.turn();
     assert_eq!(scene.failed_streams(), [get]);
 }
@@ -549,21 +444,12 @@ fn inventory_030_a_keep_alive_hint_shortens_the_idle_time_by_a_margin_of_a_secon
     scene.turn();
     assert!(scene.closes().is_empty(), "the response is not over");
     scene.complete(stream);
-    assert_eq!(
-        (scene.closes(), scene.stat(Stat::CxCloseNotify)),
-        (vec![CloseReason::Drained], 0)
-    );
+    assert_eq!((scene.closes(), scene.stat(Stat::CxCloseNotify)), (vec![CloseReason::Drained], 0));
 }
 
 #[test]
 fn inventory_031_an_idle_connection_closes_at_its_deadline_and_not_before() {
-    let mut scene = Scene::new(
-        max_connections(1),
-        UpstreamConfig {
-            idle_timeout: Some(ms(100)),
-            ..h1()
-        },
-    );
+    let mut scene = Scene::new(max_connections(1), UpstreamConfig { idle_timeout: Some(ms(100)), ..h1() });
     let stream = scene.request();
     scene.pass(ms(1_000));
     assert!(scene.closes().is_empty(), "not while connecting");
@@ -574,10 +460,7 @@ fn inventory_031_an_idle_connection_closes_at_its_deadline_and_not_before() {
     scene.pass(ms(99));
     assert!(scene.closes().is_empty());
     scene.pass(ms(1));
-    assert_eq!(
-        (scene.closes(), scene.stat(Stat::CxIdleTimeout)),
-        (vec![CloseReason::IdleTimeout], 1)
-    );
+    assert_eq!((scene.closes(), scene.stat(Stat::CxIdleTimeout)), (vec![CloseReason::IdleTimeout], 1));
     assert_eq!(scene.idle_events(), 1, "and the pool is gone with it");
 }
 
@@ -592,10 +475,7 @@ fn inventory_033_a_loss_before_the_head_may_be_repeated_and_one_after_it_never()
     scene.head(after);
     scene.close(id, ConnectionEnd::REMOTE);
     let reason = FailureReason::ConnectionTermination;
-    assert_eq!(
-        scene.failed,
-        [(before, reason, Class::Maybe), (after, reason, Class::Never)]
-    );
+    assert_eq!(scene.failed, [(before, reason, Class::Maybe), (after, reason, Class::Never)]);
 }
 
 #[test]
@@ -605,10 +485,7 @@ fn what_the_shell_forgets_to_end_on_a_closed_connection_fails_with_the_turn() {
     let id = scene.connect(0);
     scene.group.connection_closed(scene.now, id, ConnectionEnd::REMOTE);
     scene.turn();
-    assert_eq!(
-        scene.failed,
-        [(stream, FailureReason::ConnectionTermination, Class::Maybe)]
-    );
+    assert_eq!(scene.failed, [(stream, FailureReason::ConnectionTermination, Class::Maybe)]);
 }
 
 #[test]
@@ -617,14 +494,9 @@ fn a_stream_whose_connection_goes_before_it_was_opened_is_not_lost() {
     let first = scene.request();
     let id = scene.connect(0);
     scene.complete(first);
-    let forebay_core::Admission::Attached(second) = scene.ask(|_| {}) else {
-        panic!("the connection is free")
-    };
+    let forebay_core::Admission::Attached(second) = scene.ask(|_| {}) else { panic!("the connection is free") };
     scene.close(id, ConnectionEnd::REMOTE);
-    assert_eq!(
-        (scene.opens().len(), scene.dials(), scene.stat(Stat::RqRequeued)),
-        (0, 1, 1)
-    );
+    assert_eq!((scene.opens().len(), scene.dials(), scene.stat(Stat::RqRequeued)), (0, 1, 1));
     scene.connect(0);
     assert_eq!(scene.opens(), [second]);
 }
@@ -635,9 +507,7 @@ fn a_stream_cancelled_before_it_was_opened_leaves_its_connection_alone() {
     let first = scene.request();
     scene.connect(0);
     scene.complete(first);
-    let forebay_core::Admission::Attached(second) = scene.ask(|_| {}) else {
-        panic!("the connection is free")
-    };
+    let forebay_core::Admission::Attached(second) = scene.ask(|_| {}) else { panic!("the connection is free") };
     scene.cancel(second);
     assert_eq!((scene.effects.len(), scene.pool().ready), (0, 1));
 }

@@ -15,10 +15,7 @@ fn many(upstream: UpstreamConfig) -> Scene {
 }
 
 fn ratio(thousandths: u32, streams: u32) -> UpstreamConfig {
-    UpstreamConfig {
-        preconnect_ratio: Ratio::from_thousandths(thousandths),
-        ..h2(streams)
-    }
+    UpstreamConfig { preconnect_ratio: Ratio::from_thousandths(thousandths), ..h2(streams) }
 }
 
 fn drain(scene: &mut Scene, mode: DrainMode) {
@@ -35,15 +32,7 @@ fn end_all(scene: &mut Scene, id: ConnectionId, ends: &[(StreamId, Class)]) {
     for (stream, class) in ends {
         scene.opened.remove(stream);
         let (class, reason) = (*class, FailureReason::ConnectionTermination);
-        scene.group.stream_ended(
-            scene.now,
-            *stream,
-            StreamEnd::Failed {
-                class,
-                reason,
-                response_started: false,
-            },
-        );
+        scene.group.stream_ended(scene.now, *stream, StreamEnd::Failed { class, reason, response_started: false });
     }
     scene.close(id, ConnectionEnd::REMOTE);
 }
@@ -80,10 +69,7 @@ fn inventory_036_drain_existing_leaves_a_connecting_connection_that_is_waited_fo
 
 #[test]
 fn inventory_037_close_excess_closes_what_a_drain_left_for_its_only_request() {
-    let mut scene = many(UpstreamConfig {
-        on_cancel: OnCancel::CloseExcess,
-        ..h2(100)
-    });
+    let mut scene = many(UpstreamConfig { on_cancel: OnCancel::CloseExcess, ..h2(100) });
     let stream = scene.request();
     drain(&mut scene, DrainMode::Existing);
     scene.cancel(stream);
@@ -92,10 +78,7 @@ fn inventory_037_close_excess_closes_what_a_drain_left_for_its_only_request() {
 
 #[test]
 fn inventory_038_each_close_excess_closes_one() {
-    let mut scene = many(UpstreamConfig {
-        on_cancel: OnCancel::CloseExcess,
-        ..h2(1)
-    });
+    let mut scene = many(UpstreamConfig { on_cancel: OnCancel::CloseExcess, ..h2(1) });
     let streams = [scene.request(), scene.request()];
     let ids = scene.connections.clone();
     assert_eq!(ids.len(), 2);
@@ -107,10 +90,7 @@ fn inventory_038_each_close_excess_closes_one() {
 
 #[test]
 fn inventory_039_close_excess_closes_when_the_rest_covers_what_waits() {
-    let mut scene = many(UpstreamConfig {
-        on_cancel: OnCancel::CloseExcess,
-        ..h2(3)
-    });
+    let mut scene = many(UpstreamConfig { on_cancel: OnCancel::CloseExcess, ..h2(3) });
     let streams = [(); 5].map(|()| scene.request());
     let mut open = Vec::new();
     for stream in streams {
@@ -123,10 +103,7 @@ fn inventory_039_close_excess_closes_when_the_rest_covers_what_waits() {
 
 #[test]
 fn inventory_040_a_drain_of_an_empty_pool_does_nothing() {
-    let mut scene = many(UpstreamConfig {
-        max_requests_per_connection: 1,
-        ..h2(100)
-    });
+    let mut scene = many(UpstreamConfig { max_requests_per_connection: 1, ..h2(100) });
     scene.request();
     scene.request();
     let (first, second) = (scene.connect(0), scene.connect(1));
@@ -168,13 +145,7 @@ fn inventory_042_the_queued_leave_in_order_and_a_fourth_attaches_at_once() {
 
 #[test]
 fn inventory_043_three_queued_need_two_connections_of_two() {
-    for upstream in [
-        h2(2),
-        UpstreamConfig {
-            max_requests_per_connection: 2,
-            ..h2(100)
-        },
-    ] {
+    for upstream in [h2(2), UpstreamConfig { max_requests_per_connection: 2, ..h2(100) }] {
         let mut scene = many(upstream);
         for _ in 0..3 {
             scene.request();
@@ -215,21 +186,10 @@ fn inventory_046_resets_of_either_side_leave_the_connection_alive() {
     let stream = scene.request();
     scene.connect(0);
     scene.cancel(stream);
-    assert_eq!(
-        (scene.stat(Stat::RqTxReset), scene.stat(Stat::RqActive)),
-        (1, 1),
-        "until the reset is out"
-    );
+    assert_eq!((scene.stat(Stat::RqTxReset), scene.stat(Stat::RqActive)), (1, 1), "until the reset is out");
     scene.group.stream_ended(scene.now, stream, StreamEnd::Cancelled);
     scene.turn();
-    assert_eq!(
-        (
-            scene.stat(Stat::RqTxReset),
-            scene.stat(Stat::RqActive),
-            scene.pool().ready
-        ),
-        (1, 0, 1)
-    );
+    assert_eq!((scene.stat(Stat::RqTxReset), scene.stat(Stat::RqActive), scene.pool().ready), (1, 0, 1));
     let stream = scene.request();
     scene.fails(stream, Class::Maybe, FailureReason::RemoteReset);
     assert_eq!((scene.stat(Stat::RqRxReset), scene.pool().ready), (1, 1));
@@ -280,13 +240,8 @@ fn inventory_049_a_connect_timeout_fails_what_waits_and_the_next_works() {
     let next = scene.request();
     scene.connect(0);
     scene.complete(next);
-    let stats = [
-        Stat::RqTotal,
-        Stat::CxConnectFail,
-        Stat::CxConnectTimeout,
-        Stat::RqPendingFailureEject,
-        Stat::CxDestroyLocal,
-    ];
+    let stats =
+        [Stat::RqTotal, Stat::CxConnectFail, Stat::CxConnectTimeout, Stat::RqPendingFailureEject, Stat::CxDestroyLocal];
     assert_eq!(stats.map(|stat| scene.stat(stat)), [1; 5]);
 }
 
@@ -296,13 +251,7 @@ fn inventory_050_a_full_request_limit_refuses_although_a_connection_is_ready() {
     scene.request();
     scene.connect(0);
     assert_eq!(scene.refused(), FailureReason::Overflow(LimitName::MaxRequests));
-    assert_eq!(
-        (
-            scene.stat(Stat::RqOverflowRequests),
-            scene.stat(Stat::RqPendingOverflow)
-        ),
-        (1, 1)
-    );
+    assert_eq!((scene.stat(Stat::RqOverflowRequests), scene.stat(Stat::RqPendingOverflow)), (1, 1));
 }
 
 #[test]
@@ -312,10 +261,7 @@ fn inventory_051_a_go_away_while_idle_closes_and_the_next_gets_a_new_connection(
     let id = scene.connect(0);
     scene.complete(stream);
     scene.go_away(id);
-    assert_eq!(
-        (scene.closes(), scene.stat(Stat::CxCloseNotify)),
-        (vec![CloseReason::Drained], 1)
-    );
+    assert_eq!((scene.closes(), scene.stat(Stat::CxCloseNotify)), (vec![CloseReason::Drained], 1));
     scene.request();
     assert_eq!(scene.dials(), 1);
 }
@@ -370,25 +316,16 @@ fn inventory_055_attaching_to_the_spare_starts_one_more() {
 
 #[test]
 fn inventory_056_a_spare_that_times_out_is_replaced_at_once() {
-    let mut scene = many(UpstreamConfig {
-        idle_timeout: None,
-        ..ratio(1_500, 1)
-    });
+    let mut scene = many(UpstreamConfig { idle_timeout: None, ..ratio(1_500, 1) });
     scene.request();
     scene.connect(0);
     scene.pass(ms(5_000));
-    assert_eq!(
-        (scene.closes(), scene.dials(), scene.failed.len()),
-        (vec![CloseReason::ConnectTimeout], 1, 0)
-    );
+    assert_eq!((scene.closes(), scene.dials(), scene.failed.len()), (vec![CloseReason::ConnectTimeout], 1, 0));
 }
 
 #[test]
 fn inventory_057_the_life_and_the_limit_of_a_connection_bound_it_together() {
-    let mut scene = many(UpstreamConfig {
-        max_requests_per_connection: 6,
-        ..h2(8)
-    });
+    let mut scene = many(UpstreamConfig { max_requests_per_connection: 6, ..h2(8) });
     let first = scene.request();
     assert_eq!(scene.triple().2, 6);
     let id = scene.connect(0);
@@ -427,17 +364,8 @@ fn inventory_058_a_debt_is_paid_by_ends_and_opens_no_room_elsewhere() {
 
 #[test]
 fn inventory_059_the_first_capacity_is_the_least_of_configured_remembered_and_life() {
-    let remembered = UpstreamConfig {
-        memory: OriginMemory {
-            h1: false,
-            stream_limit: Some(500),
-        },
-        ..h2(2_000)
-    };
-    let short = UpstreamConfig {
-        max_requests_per_connection: 100,
-        ..remembered.clone()
-    };
+    let remembered = UpstreamConfig { memory: OriginMemory { h1: false, stream_limit: Some(500) }, ..h2(2_000) };
+    let short = UpstreamConfig { max_requests_per_connection: 100, ..remembered.clone() };
     let first = [h2(2_000), remembered, short].map(|config| {
         let mut scene = many(config);
         scene.request();
@@ -448,14 +376,8 @@ fn inventory_059_the_first_capacity_is_the_least_of_configured_remembered_and_li
 
 #[test]
 fn inventory_060_streams_before_settings_are_spread_by_their_assumed_limit() {
-    let before = H2Config {
-        pre_settings_streams: Some(100),
-        ..H2Config::default()
-    };
-    let mut scene = many(UpstreamConfig {
-        h2: before,
-        ..h2(1_024)
-    });
+    let before = H2Config { pre_settings_streams: Some(100), ..H2Config::default() };
+    let mut scene = many(UpstreamConfig { h2: before, ..h2(1_024) });
     for _ in 0..150 {
         scene.request();
     }
@@ -489,10 +411,7 @@ fn inventory_062_the_last_limit_is_remembered_for_the_next_connection() {
     scene.go_away(id);
     scene.request();
     assert_eq!(scene.triple(), (0, 1, 20));
-    assert_eq!(
-        scene.group.origin_memory(scene.upstream).unwrap().stream_limit,
-        Some(20)
-    );
+    assert_eq!(scene.group.origin_memory(scene.upstream).unwrap().stream_limit, Some(20));
 }
 
 #[test]
@@ -533,26 +452,17 @@ fn inventory_065_a_go_away_notice_fails_nothing_and_a_real_one_only_what_is_abov
     for stream in &streams[..3] {
         scene.complete(*stream);
     }
-    assert_eq!(
-        (scene.closes(), scene.stat(Stat::CxCloseNotify)),
-        (vec![CloseReason::Drained], 1)
-    );
+    assert_eq!((scene.closes(), scene.stat(Stat::CxCloseNotify)), (vec![CloseReason::Drained], 1));
 }
 
 #[test]
 fn inventory_067_all_of_a_go_away_at_zero_are_answered_by_one_new_connection() {
-    let mut scene = many(UpstreamConfig {
-        replay: ReplayPolicy::Unprocessed,
-        ..h2(100)
-    });
+    let mut scene = many(UpstreamConfig { replay: ReplayPolicy::Unprocessed, ..h2(100) });
     let streams = [(); 3].map(|()| scene.post());
     let id = scene.connect(0);
     scene.group.go_away(scene.now, id);
     end_all(&mut scene, id, &streams.map(|stream| (stream, Class::Unprocessed)));
-    assert_eq!(
-        (scene.dials(), scene.failed.len(), scene.stat(Stat::RqReplay)),
-        (1, 0, 3)
-    );
+    assert_eq!((scene.dials(), scene.failed.len(), scene.stat(Stat::RqReplay)), (1, 0, 3));
     scene.connect(0);
     assert_eq!(scene.opens(), streams);
 }
@@ -576,19 +486,8 @@ fn inventory_069_a_go_away_with_an_id_and_a_close_tell_the_unprocessed_from_the_
     let id = scene.connect(0);
     scene.group.go_away(scene.now, id);
     end_all(&mut scene, id, &[(streams[2], Class::Unprocessed)]);
-    let classes: Vec<_> = scene
-        .failed
-        .iter()
-        .map(|(stream, _, class)| (*stream, *class))
-        .collect();
-    assert_eq!(
-        classes,
-        [
-            (streams[2], Class::Unprocessed),
-            (streams[1], Class::Maybe),
-            (streams[0], Class::Maybe)
-        ]
-    );
+    let classes: Vec<_> = scene.failed.iter().map(|(stream, _, class)| (*stream, *class)).collect();
+    assert_eq!(classes, [(streams[2], Class::Unprocessed), (streams[1], Class::Maybe), (streams[0], Class::Maybe)]);
 }
 
 #[test]
@@ -597,16 +496,10 @@ fn inventory_070_a_refused_stream_is_repeated_and_not_once_its_head_came() {
     let stream = scene.post();
     scene.connect(0);
     refuse(&mut scene, stream);
-    assert_eq!(
-        scene.failed,
-        [(stream, FailureReason::RemoteRefused, Class::Unprocessed)]
-    );
+    assert_eq!(scene.failed, [(stream, FailureReason::RemoteRefused, Class::Unprocessed)]);
     assert_eq!(scene.stat(Stat::RqRxReset), 0);
 
-    let mut scene = many(UpstreamConfig {
-        replay: ReplayPolicy::Unprocessed,
-        ..h2(100)
-    });
+    let mut scene = many(UpstreamConfig { replay: ReplayPolicy::Unprocessed, ..h2(100) });
     let stream = scene.post();
     scene.connect(0);
     refuse(&mut scene, stream);
@@ -618,10 +511,7 @@ fn inventory_070_a_refused_stream_is_repeated_and_not_once_its_head_came() {
 
 #[test]
 fn inventory_071_the_ninth_refusal_reaches_the_caller() {
-    let mut scene = many(UpstreamConfig {
-        replay: ReplayPolicy::Unprocessed,
-        ..h2(100)
-    });
+    let mut scene = many(UpstreamConfig { replay: ReplayPolicy::Unprocessed, ..h2(100) });
     let stream = scene.post();
     scene.connect(0);
     for _ in 0..8 {
@@ -629,37 +519,20 @@ fn inventory_071_the_ninth_refusal_reaches_the_caller() {
         assert_eq!(scene.opens(), [stream]);
     }
     refuse(&mut scene, stream);
-    assert_eq!(
-        scene.failed,
-        [(stream, FailureReason::RemoteRefused, Class::Unprocessed)]
-    );
+    assert_eq!(scene.failed, [(stream, FailureReason::RemoteRefused, Class::Unprocessed)]);
     assert_eq!(scene.stat(Stat::RqReplay), 8);
 }
 
 #[test]
 fn inventory_072_ninety_of_a_hundred_refused_are_all_answered_in_order() {
-    let mut scene = Scene::new(
-        max_connections(1),
-        UpstreamConfig {
-            replay: ReplayPolicy::Unprocessed,
-            ..h2(100)
-        },
-    );
+    let mut scene = Scene::new(max_connections(1), UpstreamConfig { replay: ReplayPolicy::Unprocessed, ..h2(100) });
     let streams = [(); 100].map(|()| scene.post());
     let id = scene.connect(0);
     scene.group.stream_limit_changed(scene.now, id, 10);
     // In any order; here the newest first.
     for stream in streams[10..].iter().rev() {
         let (class, reason) = (Class::Unprocessed, FailureReason::RemoteRefused);
-        scene.group.stream_ended(
-            scene.now,
-            *stream,
-            StreamEnd::Failed {
-                class,
-                reason,
-                response_started: false,
-            },
-        );
+        scene.group.stream_ended(scene.now, *stream, StreamEnd::Failed { class, reason, response_started: false });
     }
     scene.turn();
     let mut resent = Vec::new();
@@ -678,20 +551,8 @@ fn inventory_074_a_lost_connection_fails_what_ran_and_a_new_one_serves_what_wait
     let id = scene.connect(0);
     assert_eq!(scene.triple(), (19, 2, 0));
     scene.close(id, ConnectionEnd::REMOTE);
-    assert_eq!(
-        (
-            scene.failed.len(),
-            scene.stat(Stat::RqPendingFailureEject),
-            scene.dials()
-        ),
-        (19, 0, 1)
-    );
-    assert!(
-        scene
-            .failed
-            .iter()
-            .all(|(_, reason, _)| *reason == FailureReason::ConnectionTermination)
-    );
+    assert_eq!((scene.failed.len(), scene.stat(Stat::RqPendingFailureEject), scene.dials()), (19, 0, 1));
+    assert!(scene.failed.iter().all(|(_, reason, _)| *reason == FailureReason::ConnectionTermination));
     scene.connect(0);
     assert_eq!(scene.opens(), streams[19..]);
 }

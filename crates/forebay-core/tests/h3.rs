@@ -34,24 +34,13 @@ fn what_waits_fails_when_its_last_connection_goes_and_none_can_be_dialled() {
     let waiting = scene.request();
     scene.group.dialable(scene.now, scene.upstream, false);
     scene.close(id, forebay_core::ConnectionEnd::REMOTE);
-    assert_eq!(
-        scene.failed[0],
-        (waiting, FailureReason::LocalConnectionFailure, Class::Unprocessed)
-    );
+    assert_eq!(scene.failed[0], (waiting, FailureReason::LocalConnectionFailure, Class::Unprocessed));
 }
 
 #[test]
 fn inventory_081_close_excess_before_the_dial_dials_nothing() {
-    let mut scene = Scene::new(
-        GroupConfig::default(),
-        UpstreamConfig {
-            on_cancel: OnCancel::CloseExcess,
-            ..h3()
-        },
-    );
-    let Admission::Queued(stream) = scene.ask(|_| {}) else {
-        panic!("the pool is cold")
-    };
+    let mut scene = Scene::new(GroupConfig::default(), UpstreamConfig { on_cancel: OnCancel::CloseExcess, ..h3() });
+    let Admission::Queued(stream) = scene.ask(|_| {}) else { panic!("the pool is cold") };
     scene.cancel(stream);
     assert_eq!(scene.effects, []);
 }
@@ -65,9 +54,7 @@ fn inventory_083_a_migrating_pool_is_left_alone_when_only_others_are_drained() {
         let stream = scene.request();
         scene.connect(0);
         scene.complete(stream);
-        scene
-            .group
-            .drain(scene.now, Scope::Group, DrainMode::ExistingNonMigratable);
+        scene.group.drain(scene.now, Scope::Group, DrainMode::ExistingNonMigratable);
         scene.turn();
         assert_eq!(scene.closes().len(), closed);
     }
@@ -153,13 +140,7 @@ fn inventory_090_early_data_takes_a_get_only_where_it_is_on() {
 
 #[test]
 fn inventory_091_refused_early_data_is_sent_again_after_the_handshake() {
-    let mut scene = Scene::new(
-        GroupConfig::default(),
-        UpstreamConfig {
-            replay: ReplayPolicy::Unprocessed,
-            ..early()
-        },
-    );
+    let mut scene = Scene::new(GroupConfig::default(), UpstreamConfig { replay: ReplayPolicy::Unprocessed, ..early() });
     let get = scene.get();
     let id = scene.connections[0];
     scene.group.early_data_ready(scene.now, id);
@@ -167,21 +148,10 @@ fn inventory_091_refused_early_data_is_sent_again_after_the_handshake() {
     scene.group.connected(
         scene.now,
         id,
-        forebay_core::Connected {
-            protocol: forebay_core::Protocol::H3,
-            stream_limit: Some(10),
-        },
+        forebay_core::Connected { protocol: forebay_core::Protocol::H3, stream_limit: Some(10) },
     );
     let (class, reason) = (Class::Unprocessed, FailureReason::RemoteRefused);
-    scene.group.stream_ended(
-        scene.now,
-        get,
-        StreamEnd::Failed {
-            class,
-            reason,
-            response_started: false,
-        },
-    );
+    scene.group.stream_ended(scene.now, get, StreamEnd::Failed { class, reason, response_started: false });
     scene.turn();
     assert_eq!((scene.opens(), scene.failed.len()), (vec![get], 0));
 }
@@ -196,10 +166,7 @@ fn a_failed_handshake_ends_early_streams_with_its_own_reason() {
     scene.turn();
     scene.fails_to_connect(id, ConnectFailureReason::Remote);
     let reason = FailureReason::RemoteConnectionFailure;
-    assert_eq!(
-        scene.failed,
-        [(get, reason, Class::Maybe), (post, reason, Class::Unprocessed)]
-    );
+    assert_eq!(scene.failed, [(get, reason, Class::Maybe), (post, reason, Class::Unprocessed)]);
     assert_eq!(scene.stat(Stat::RqPendingFailureEject), 1, "only the POST waited");
 }
 

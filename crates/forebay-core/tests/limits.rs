@@ -44,24 +44,12 @@ fn inventory_120_what_remains_is_the_limit_less_what_is_held_and_never_below_zer
     scene.connect(0);
     assert_eq!(remaining(&scene), [0, 3, 1, 0]);
     // The other upstream's pool may have its one connection although the limit is full.
-    assert_eq!(
-        scene.group.limit(LimitName::MaxConnections, Priority::High).remaining,
-        1024
-    );
+    assert_eq!(scene.group.limit(LimitName::MaxConnections, Priority::High).remaining, 1024);
 
     let scene = Scene::new(max_connections(0), h1());
-    assert!(
-        scene.is_open(LimitName::MaxConnections),
-        "a limit of nothing is full before use"
-    );
+    assert!(scene.is_open(LimitName::MaxConnections), "a limit of nothing is full before use");
     assert_eq!(remaining(&scene)[0], 0);
-    assert_eq!(
-        scene
-            .group
-            .limit(LimitName::MaxConnectionPools, Priority::Default)
-            .remaining,
-        UNLIMITED
-    );
+    assert_eq!(scene.group.limit(LimitName::MaxConnectionPools, Priority::Default).remaining, UNLIMITED);
 }
 
 #[test]
@@ -80,26 +68,14 @@ fn inventory_121_without_pending_places_a_cold_pool_refuses_and_a_warm_one_serve
 fn inventory_122_without_pools_nothing_is_queued() {
     let mut scene = Scene::new(pools(0), h1());
     assert_eq!(scene.refused(), FailureReason::Overflow(LimitName::MaxConnectionPools));
-    assert_eq!(
-        (scene.stat(Stat::CxPoolOverflow), scene.stat(Stat::RqPendingTotal)),
-        (1, 0)
-    );
-    assert_eq!(
-        scene.events,
-        [Event::Overflow {
-            priority: Priority::Default,
-            limit: LimitName::MaxConnectionPools
-        }]
-    );
+    assert_eq!((scene.stat(Stat::CxPoolOverflow), scene.stat(Stat::RqPendingTotal)), (1, 0));
+    assert_eq!(scene.events, [Event::Overflow { priority: Priority::Default, limit: LimitName::MaxConnectionPools }]);
 
     let mut scene = Scene::new(pools(1), h1());
     scene.request();
     for overflows in 1..=3 {
         let refused = scene.ask(|new| new.key = 7);
-        assert_eq!(
-            refused,
-            Admission::Refused(FailureReason::Overflow(LimitName::MaxConnectionPools))
-        );
+        assert_eq!(refused, Admission::Refused(FailureReason::Overflow(LimitName::MaxConnectionPools)));
         assert_eq!(scene.stat(Stat::CxPoolOverflow), overflows);
     }
 }
@@ -111,14 +87,7 @@ fn a_full_pool_limit_makes_room_by_the_end_of_a_pool_without_work() {
     scene.connect(0);
     scene.complete(stream);
     let other = scene.request_with(|new| new.key = 7);
-    assert_eq!(
-        (
-            scene.stat(Stat::CxPoolOverflow),
-            scene.idle_events(),
-            scene.closes().len()
-        ),
-        (0, 0, 1)
-    );
+    assert_eq!((scene.stat(Stat::CxPoolOverflow), scene.idle_events(), scene.closes().len()), (0, 0, 1));
     scene.connect(0);
     assert_eq!(scene.opens(), [other]);
 }
@@ -176,10 +145,7 @@ fn inventory_126_a_request_waits_for_the_close_of_a_draining_connection_at_the_l
 
 #[test]
 fn inventory_127_the_limit_of_a_host_counts_both_priorities() {
-    let config = GroupConfig {
-        per_host: PerHostConfig { max_connections: 2 },
-        ..GroupConfig::default()
-    };
+    let config = GroupConfig { per_host: PerHostConfig { max_connections: 2 }, ..GroupConfig::default() };
     let mut scene = Scene::new(config, h1());
     scene.request();
     scene.request();
@@ -231,13 +197,7 @@ fn inventory_129_the_fourth_concurrent_retry_is_refused() {
 #[test]
 fn inventory_130_a_budget_is_a_share_of_what_is_active_and_waits() {
     let granted = |streams: usize| {
-        let mut scene = Scene::new(
-            retries(RetryLimit::Budget {
-                percent: 20,
-                min_concurrency: 3,
-            }),
-            h2(1_000),
-        );
+        let mut scene = Scene::new(retries(RetryLimit::Budget { percent: 20, min_concurrency: 3 }), h2(1_000));
         for _ in 0..streams {
             scene.request();
         }
@@ -298,21 +258,12 @@ fn when_the_request_limit_fills_while_serving_the_oldest_win_and_the_rest_fail()
     scene.connect(0);
     assert_eq!(scene.opens(), streams[..2]);
     assert_eq!(scene.failed_streams(), streams[2..]);
-    assert_eq!(
-        (
-            scene.stat(Stat::RqOverflowRequests),
-            scene.stat(Stat::RqPendingFailureEject)
-        ),
-        (2, 0)
-    );
+    assert_eq!((scene.stat(Stat::RqOverflowRequests), scene.stat(Stat::RqPendingFailureEject)), (2, 0));
 }
 
 /// One request, with what TypeScript does before it: connections at the upstreams that the balancer would pick next.
 fn predicted(thousandths: u32) -> usize {
-    let config = UpstreamConfig {
-        predictive_preconnect_ratio: Ratio::from_thousandths(thousandths),
-        ..h1()
-    };
+    let config = UpstreamConfig { predictive_preconnect_ratio: Ratio::from_thousandths(thousandths), ..h1() };
     let mut scene = Scene::new(GroupConfig::default(), config.clone());
     let mut upstreams = vec![scene.upstream];
     for _ in 0..3 {
@@ -320,10 +271,7 @@ fn predicted(thousandths: u32) -> usize {
         upstreams.push(upstream);
     }
     for upstream in &upstreams[..3] {
-        if !scene
-            .group
-            .preconnect(scene.now, *upstream, Priority::Default, Ahead::OfGroup)
-        {
+        if !scene.group.preconnect(scene.now, *upstream, Priority::Default, Ahead::OfGroup) {
             break;
         }
     }
@@ -344,10 +292,7 @@ fn warming_builds_what_is_missing_and_no_more_than_the_limit() {
         scene.turn();
         begun
     };
-    assert_eq!(
-        (warm(&mut scene, 2), warm(&mut scene, 2), warm(&mut scene, 5)),
-        (2, 0, 1)
-    );
+    assert_eq!((warm(&mut scene, 2), warm(&mut scene, 2), warm(&mut scene, 5)), (2, 0, 1));
     scene.group.gate(scene.now, scene.upstream, Gate::Shut);
     assert_eq!(warm(&mut scene, 5), 0);
     assert_eq!(scene.connections.len(), 3);
@@ -362,10 +307,7 @@ fn a_shut_gate_fails_what_waits_refuses_what_comes_and_leaves_what_runs() {
     scene.group.gate(scene.now, scene.upstream, Gate::Shut);
     scene.turn();
     assert_eq!(scene.failed_streams(), [waiting]);
-    assert_eq!(
-        (scene.refused(), scene.stat(Stat::RqPendingFailureEject)),
-        (FailureReason::GateShut, 0)
-    );
+    assert_eq!((scene.refused(), scene.stat(Stat::RqPendingFailureEject)), (FailureReason::GateShut, 0));
     scene.complete(running);
     scene.group.gate(scene.now, scene.upstream, Gate::Open);
     scene.turn();
@@ -410,9 +352,7 @@ fn a_removed_upstream_refuses_finishes_what_it_has_and_says_when_it_is_gone() {
     scene.group.remove_upstream(scene.now, scene.upstream);
     assert_eq!(scene.refused(), FailureReason::LocalConnectionFailure);
     scene.complete(stream);
-    let gone = forebay_core::Effect::UpstreamGone {
-        upstream: scene.upstream,
-    };
+    let gone = forebay_core::Effect::UpstreamGone { upstream: scene.upstream };
     assert_eq!((scene.effects.last(), scene.failed.len()), (Some(&gone), 0));
     let again = scene.group.add_upstream(h1());
     assert_ne!(again, scene.upstream);
@@ -427,9 +367,7 @@ fn ids_of_different_pools_and_connections_never_meet_again() {
         let id = scene.connect(0);
         assert!(seen.insert(id));
         scene.complete(stream);
-        scene
-            .group
-            .drain(scene.now, Scope::Upstream(scene.upstream), DrainMode::Existing);
+        scene.group.drain(scene.now, Scope::Upstream(scene.upstream), DrainMode::Existing);
         scene.turn();
         scene.pass(ms(1));
     }
@@ -438,19 +376,10 @@ fn ids_of_different_pools_and_connections_never_meet_again() {
 #[test]
 fn the_rows_of_the_priorities_are_the_defaults_unless_set() {
     let config = GroupConfig {
-        default: LimitsConfig {
-            max_pending_requests: 0,
-            ..LimitsConfig::default()
-        },
+        default: LimitsConfig { max_pending_requests: 0, ..LimitsConfig::default() },
         ..GroupConfig::default()
     };
-    let mut scene = Scene::new(
-        config,
-        UpstreamConfig {
-            protocols: Protocols::Mixed,
-            ..h1()
-        },
-    );
+    let mut scene = Scene::new(config, UpstreamConfig { protocols: Protocols::Mixed, ..h1() });
     assert_eq!(scene.refused(), FailureReason::Overflow(LimitName::MaxPendingRequests));
     scene.request_with(high);
     let group = Group::new(GroupConfig::default(), 1);

@@ -100,11 +100,7 @@ pub fn optional_ms(path: &str, value: f64) -> Result<Option<Duration>, ConfigErr
     match whole(value, MAX_MS) {
         Some(0) => Ok(None),
         Some(ms) => Ok(Some(Duration::from_millis(u64::from(ms)))),
-        None => Err(error(
-            path,
-            value,
-            "a whole number of ms from 0 to 2147483647, or Infinity",
-        )),
+        None => Err(error(path, value, "a whole number of ms from 0 to 2147483647, or Infinity")),
     }
 }
 
@@ -147,11 +143,7 @@ fn whole(value: f64, most: u32) -> Option<u32> {
 }
 
 fn error(path: &str, value: f64, expected: &'static str) -> ConfigError {
-    ConfigError {
-        path: String::from(path),
-        expected,
-        value,
-    }
+    ConfigError { path: String::from(path), expected, value }
 }
 
 #[cfg(test)]
@@ -163,34 +155,22 @@ mod tests {
     #[test]
     fn inventory_148_a_number_that_is_none_is_a_config_error_with_its_path() {
         for value in [-1.0, f64::NAN, 1.5, 0.0, f64::INFINITY] {
-            assert_eq!(
-                required_ms("connection.connectTimeout", value).unwrap_err().path,
-                "connection.connectTimeout"
-            );
+            assert_eq!(required_ms("connection.connectTimeout", value).unwrap_err().path, "connection.connectTimeout");
         }
         for value in [-1.0, f64::NAN, 1.5, f64::NEG_INFINITY, 2_147_483_648.0] {
             assert_eq!(optional_ms("queueTimeout", value).unwrap_err().path, "queueTimeout");
         }
         for value in [-1.0, f64::NAN, 1.5, 4_294_967_295.0] {
-            assert_eq!(
-                limit("limits.maxRequests", value).unwrap_err().path,
-                "limits.maxRequests"
-            );
+            assert_eq!(limit("limits.maxRequests", value).unwrap_err().path, "limits.maxRequests");
         }
         let text = required_ms("connection.connectTimeout", 0.0).unwrap_err().to_string();
-        assert_eq!(
-            text,
-            "connection.connectTimeout must be a whole number of ms from 1 to 2147483647, not 0"
-        );
+        assert_eq!(text, "connection.connectTimeout must be a whole number of ms from 1 to 2147483647, not 0");
     }
 
     #[test]
     fn numbers_are_taken_to_both_ends_of_their_range() {
         assert_eq!(required_ms("a", 1.0), Ok(Duration::from_millis(1)));
-        assert_eq!(
-            required_ms("a", f64::from(MAX_MS)),
-            Ok(Duration::from_millis(u64::from(MAX_MS)))
-        );
+        assert_eq!(required_ms("a", f64::from(MAX_MS)), Ok(Duration::from_millis(u64::from(MAX_MS))));
         assert_eq!(optional_ms("a", 0.0), Ok(None));
         assert_eq!(optional_ms("a", f64::INFINITY), Ok(None));
         assert_eq!(limit("a", 0.0), Ok(0));

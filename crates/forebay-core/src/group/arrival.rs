@@ -37,9 +37,7 @@ impl Group {
             Err(reason) => return Admission::Refused(reason),
         };
         self.arrivals += 1;
-        let id = self
-            .streams
-            .insert(Stream::new(&new, pool, self.arrivals, early, default_timeout));
+        let id = self.streams.insert(Stream::new(&new, pool, self.arrivals, early, default_timeout));
         match self.admit(now, id, false) {
             Ok(Placed::Attached) => Admission::Attached(id),
             Ok(Placed::Queued) => Admission::Queued(id),
@@ -68,6 +66,8 @@ impl Group {
         };
         let found = &mut self.upstreams[upstream];
         let mut pool = Pool::new(upstream, priority, key, &found.config, place);
+        self.pool_numbers += 1;
+        pool.number = self.pool_numbers;
         pool.failures = found.take_failures((priority, key));
         found.living_pools += 1;
         let id = self.pools.insert(pool);
@@ -77,12 +77,8 @@ impl Group {
 
     /// Makes room for one more pool by the end of one without work.
     fn reclaim(&mut self, now: Instant, upstream: UpstreamId, priority: Priority) -> Result<Place, FailureReason> {
-        let mut pools = self.upstreams[upstream]
-            .pools
-            .range((priority, 0)..=(priority, u64::MAX));
-        let without_work = pools
-            .find(|(_, pool)| !self.pools[**pool].has_work())
-            .map(|(_, pool)| *pool);
+        let mut pools = self.upstreams[upstream].pools.range((priority, 0)..=(priority, u64::MAX));
+        let without_work = pools.find(|(_, pool)| !self.pools[**pool].has_work()).map(|(_, pool)| *pool);
         if let Some(pool) = without_work {
             self.destroy_pool(now, pool);
             if let Some(place) = self.limits.take(LimitName::MaxConnectionPools, priority) {
@@ -120,11 +116,7 @@ impl Group {
         }
         let pool = &self.pools[pool_id];
         let uncharged = !waits_for_place && pool.tally.ready > i64::from(pool.pending.len());
-        let place = if uncharged {
-            None
-        } else {
-            self.limits.take(LimitName::MaxPendingRequests, priority)
-        };
+        let place = if uncharged { None } else { self.limits.take(LimitName::MaxPendingRequests, priority) };
         if place.is_none() && !uncharged {
             self.stats.bump(Stat::RqOverflowPending);
             self.stats.bump(Stat::RqPendingOverflow);
@@ -151,9 +143,7 @@ impl Group {
     }
 
     fn is_oldest_early(&self, pool: &Pool, arrival: u64) -> bool {
-        pool.pending
-            .oldest_early()
-            .is_none_or(|oldest| self.streams[oldest].arrival > arrival)
+        pool.pending.oldest_early().is_none_or(|oldest| self.streams[oldest].arrival > arrival)
     }
 
     pub(super) fn requests_overflowed(&mut self, priority: Priority) {
@@ -164,15 +154,8 @@ impl Group {
 
     pub(super) fn enqueue(&mut self, now: Instant, id: StreamId, place: Option<Place>, returned: bool) {
         let stream = &mut self.streams[id];
-        let timer = stream
-            .queue_timeout
-            .map(|timeout| self.timers.arm(now + timeout, Timer::Queue(id)));
-        stream.whereabouts = Whereabouts::Queued {
-            since: now,
-            timer,
-            place,
-            returned,
-        };
+        let timer = stream.queue_timeout.map(|timeout| self.timers.arm(now + timeout, Timer::Queue(id)));
+        stream.whereabouts = Whereabouts::Queued { since: now, timer, place, returned };
         let pool_id = stream.pool;
         let pool = &mut self.pools[pool_id];
         if returned {
@@ -189,17 +172,8 @@ impl Group {
     /// Takes a stream out of the queue. It is in no place after this. Gives since when it waited.
     pub(super) fn dequeue(&mut self, id: StreamId) -> Option<Instant> {
         let stream = &mut self.streams[id];
-        let (pool_id, whereabouts) = (
-            stream.pool,
-            core::mem::replace(&mut stream.whereabouts, Whereabouts::Moving),
-        );
-        let Whereabouts::Queued {
-            since,
-            mut timer,
-            place,
-            returned,
-        } = whereabouts
-        else {
+        let (pool_id, whereabouts) = (stream.pool, core::mem::replace(&mut stream.whereabouts, Whereabouts::Moving));
+        let Whereabouts::Queued { since, mut timer, place, returned } = whereabouts else {
             debug_assert!(false, "only a queued stream leaves the queue");
             return None;
         };

@@ -23,10 +23,7 @@ impl Group {
     pub(super) fn attach(&mut self, now: Instant, id: StreamId, connection_id: ConnectionId, place: Place) {
         let connection = &mut self.connections[connection_id];
         let was = connection.state;
-        debug_assert!(
-            matches!(was, State::Ready | State::EarlyData),
-            "only these take streams"
-        );
+        debug_assert!(matches!(was, State::Ready | State::EarlyData), "only these take streams");
         connection.attached();
         self.timers.disarm(&mut connection.rest_timer);
         if was == State::EarlyData {
@@ -49,11 +46,7 @@ impl Group {
             reused,
             cancelled: false,
         });
-        self.effects.push_back(Effect::Open {
-            connection: connection_id,
-            stream: id,
-            token: stream.token,
-        });
+        self.effects.push_back(Effect::Open { connection: connection_id, stream: id, token: stream.token });
         let pool = &mut self.pools[pool_id];
         pool.tally.active += 1;
         self.rows[pool.priority.row()].active += 1;
@@ -62,11 +55,7 @@ impl Group {
         self.recount(connection_id, was, true);
         if self.connections[connection_id].state == State::Draining {
             self.stats.bump(Stat::CxMaxRequests);
-            self.note(Event::Draining {
-                connection: connection_id,
-                upstream,
-                reason: DrainReason::MaxRequests,
-            });
+            self.note(Event::Draining { connection: connection_id, upstream, reason: DrainReason::MaxRequests });
             self.arm_drain_timer(now, connection_id);
         }
     }
@@ -192,15 +181,7 @@ impl Group {
         }
         self.requests_overflowed(priority);
         let reason = FailureReason::Overflow(LimitName::MaxRequests);
-        self.fail(
-            stream,
-            StreamFailure {
-                reason,
-                class: Class::Unprocessed,
-                connection: None,
-            },
-            false,
-        );
+        self.fail(stream, StreamFailure { reason, class: Class::Unprocessed, connection: None }, false);
         Served::Moved
     }
 
@@ -234,15 +215,8 @@ impl Group {
             self.dequeue(id);
         }
         let stream = &mut self.streams[id];
-        debug_assert!(
-            matches!(stream.whereabouts, Whereabouts::Moving),
-            "a stream fails once, off its connection"
-        );
+        debug_assert!(matches!(stream.whereabouts, Whereabouts::Moving), "a stream fails once, off its connection");
         stream.whereabouts = Whereabouts::Failing { ejected };
-        self.effects.push_back(Effect::Fail {
-            stream: id,
-            token: stream.token,
-            failure,
-        });
+        self.effects.push_back(Effect::Fail { stream: id, token: stream.token, failure });
     }
 }

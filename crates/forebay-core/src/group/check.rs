@@ -42,9 +42,7 @@ impl Group {
             row.connecting += pool.tally.connecting;
             row.ready += pool.tally.ready;
         }
-        holds(rows == self.rows, || {
-            format!("2: rows {:?} are not their sums {rows:?}", self.rows)
-        })?;
+        holds(rows == self.rows, || format!("2: rows {:?} are not their sums {rows:?}", self.rows))?;
         holds(connections == self.connections.len(), || {
             format!("13: {} connections, {connections} in pools", self.connections.len())
         })?;
@@ -58,16 +56,11 @@ impl Group {
     }
 
     fn check_pool(&self, id: PoolId, pool: &Pool) -> Checked {
-        let mut sums = Tally {
-            pending: i64::from(pool.pending.len()),
-            ..Tally::default()
-        };
+        let mut sums = Tally { pending: i64::from(pool.pending.len()), ..Tally::default() };
         let mut by_state = [0; 4];
         for (birth, connection_id) in &pool.connections {
-            let connection = self
-                .connections
-                .get(*connection_id)
-                .ok_or_else(|| format!("13: {connection_id:?} is gone"))?;
+            let connection =
+                self.connections.get(*connection_id).ok_or_else(|| format!("13: {connection_id:?} is gone"))?;
             holds(connection.birth == *birth && connection.pool == id, || {
                 format!("{connection_id:?} is in the wrong pool")
             })?;
@@ -82,22 +75,11 @@ impl Group {
                 State::Draining | State::Closed => {}
             }
         }
-        let sets = [
-            pool.connecting.len(),
-            pool.early.len(),
-            pool.ready.len(),
-            pool.busy as usize,
-        ];
-        holds(by_state == sets, || {
-            format!("2: {id:?} has {by_state:?} by state, {sets:?} in sets")
-        })?;
-        holds(sums == pool.tally, || {
-            format!("2, 4: {id:?} says {:?}, its parts {sums:?}", pool.tally)
-        })?;
+        let sets = [pool.connecting.len(), pool.early.len(), pool.ready.len(), pool.busy as usize];
+        holds(by_state == sets, || format!("2: {id:?} has {by_state:?} by state, {sets:?} in sets"))?;
+        holds(sums == pool.tally, || format!("2, 4: {id:?} says {:?}, its parts {sums:?}", pool.tally))?;
         let order = pool.pending.in_order(&self.streams);
-        let in_order = order
-            .windows(2)
-            .all(|pair| self.streams[pair[0]].arrival < self.streams[pair[1]].arrival);
+        let in_order = order.windows(2).all(|pair| self.streams[pair[0]].arrival < self.streams[pair[1]].arrival);
         holds(in_order && order.len() == pool.pending.len() as usize, || {
             format!("7: the queue of {id:?} is not in order")
         })?;
@@ -105,13 +87,10 @@ impl Group {
         holds(!waits || pool.ready.is_empty() || pool.awaits_place, || {
             format!("8: {id:?} waits beside a ready connection")
         })?;
-        holds(
-            !waits || !pool.connections.is_empty() || pool.backoff_timer.is_some() || self.shed,
-            || format!("9: {id:?} waits for nothing"),
-        )?;
-        holds(!pool.deleting || pool.has_work(), || {
-            format!("19: {id:?} is deleting, without work and still there")
+        holds(!waits || !pool.connections.is_empty() || pool.backoff_timer.is_some() || self.shed, || {
+            format!("9: {id:?} waits for nothing")
         })?;
+        holds(!pool.deleting || pool.has_work(), || format!("19: {id:?} is deleting, without work and still there"))?;
         holds(!pool.is_empty(), || format!("15: {id:?} is empty and still there"))?;
         holds(!pool.listed && !pool.gained, || format!("{id:?} was not looked at"))
     }
@@ -126,17 +105,11 @@ impl Group {
             State::Connecting => active == 0 && !connection.connected,
             State::Closed => false,
         };
-        holds(fits, || {
-            format!("3, 6, 12, 13: {id:?} is {state:?} with U {usable}, {active} active")
-        })?;
+        holds(fits, || format!("3, 6, 12, 13: {id:?} is {state:?} with U {usable}, {active} active"))?;
         let most = self.config_of(connection.upstream).max_requests_per_connection;
         let served = connection.served;
-        holds(most == 0 || served <= most, || {
-            format!("11: {id:?} took {served} of {most}")
-        })?;
-        holds(!connection.is_h1() || active <= 1, || {
-            format!("11: HTTP/1 {id:?} runs {active}")
-        })?;
+        holds(most == 0 || served <= most, || format!("11: {id:?} took {served} of {most}"))?;
+        holds(!connection.is_h1() || active <= 1, || format!("11: HTTP/1 {id:?} runs {active}"))?;
         let mut carried = 0;
         let mut next = connection.newest;
         while let Some(stream) = next {
@@ -146,9 +119,7 @@ impl Group {
             carried += 1;
             next = found.after;
         }
-        holds(carried == active, || {
-            format!("4: {id:?} says {active}, carries {carried}")
-        })
+        holds(carried == active, || format!("4: {id:?} says {active}, carries {carried}"))
     }
 
     fn check_streams(&self) -> Checked {
@@ -162,9 +133,7 @@ impl Group {
         }
         let says = [Stat::RqPendingActive, Stat::RqActive, Stat::CxActive].map(|stat| self.stats.get(stat));
         let is = [queued, attached, self.connections.len() as u64];
-        holds(says == is, || {
-            format!("4: the gauges say {says:?} queued, active, connected; there are {is:?}")
-        })
+        holds(says == is, || format!("4: the gauges say {says:?} queued, active, connected; there are {is:?}"))
     }
 
     fn check_limits(&self) -> Checked {
@@ -172,23 +141,15 @@ impl Group {
             let limits = self.config.limits(priority);
             let of_row = |pool: &&Pool| pool.priority == priority;
             let pools: u32 = self.pools.iter().filter(|(_, pool)| of_row(pool)).map(|_| 1).sum();
-            let connections: usize = self
-                .pools
-                .iter()
-                .filter(|(_, pool)| of_row(pool))
-                .map(|(_, pool)| pool.connections.len())
-                .sum();
+            let connections: usize =
+                self.pools.iter().filter(|(_, pool)| of_row(pool)).map(|(_, pool)| pool.connections.len()).sum();
             let held = |limit| self.limits.gauge(limit, priority, 0).current;
             let row = &self.rows[priority.row()];
             holds(held(LimitName::MaxConnections) as usize == connections, || {
                 String::from("10, 20: connection places")
             })?;
-            holds(i64::from(held(LimitName::MaxRequests)) == row.active, || {
-                String::from("10, 20: request places")
-            })?;
-            holds(held(LimitName::MaxConnectionPools) == pools, || {
-                String::from("10, 20: pool places")
-            })?;
+            holds(i64::from(held(LimitName::MaxRequests)) == row.active, || String::from("10, 20: request places"))?;
+            holds(held(LimitName::MaxConnectionPools) == pools, || String::from("10, 20: pool places"))?;
             holds(i64::from(held(LimitName::MaxPendingRequests)) <= row.pending, || {
                 String::from("10, 20: pending places")
             })?;
@@ -199,21 +160,13 @@ impl Group {
                 (LimitName::MaxConnectionPools, limits.max_connection_pools),
             ];
             for (limit, most) in within {
-                holds(held(limit) <= most, || {
-                    format!("10: {} holds {} of {most}", limit.name(), held(limit))
-                })?;
+                holds(held(limit) <= most, || format!("10: {} holds {} of {most}", limit.name(), held(limit)))?;
             }
         }
         let per_host = self.config.per_host.max_connections;
         for (id, upstream) in self.upstreams.iter() {
-            let most = if per_host == UNLIMITED {
-                UNLIMITED
-            } else {
-                per_host.saturating_add(upstream.living_pools)
-            };
-            holds(upstream.connections <= most, || {
-                format!("10: {id:?} has {} connections", upstream.connections)
-            })?;
+            let most = if per_host == UNLIMITED { UNLIMITED } else { per_host.saturating_add(upstream.living_pools) };
+            holds(upstream.connections <= most, || format!("10: {id:?} has {} connections", upstream.connections))?;
         }
         Ok(())
     }
@@ -221,18 +174,15 @@ impl Group {
     fn check_timers(&self) -> Checked {
         for timer in self.timers.iter() {
             let alive = match timer {
-                Timer::Connect(id) => self
-                    .connections
-                    .get(id)
-                    .is_some_and(|found| !found.connected && found.life_timer.is_some()),
-                Timer::Duration(id) => self
-                    .connections
-                    .get(id)
-                    .is_some_and(|found| found.connected && found.life_timer.is_some()),
-                Timer::Idle(id) => self
-                    .connections
-                    .get(id)
-                    .is_some_and(|found| found.active == 0 && found.rest_timer.is_some()),
+                Timer::Connect(id) => {
+                    self.connections.get(id).is_some_and(|found| !found.connected && found.life_timer.is_some())
+                }
+                Timer::Duration(id) => {
+                    self.connections.get(id).is_some_and(|found| found.connected && found.life_timer.is_some())
+                }
+                Timer::Idle(id) => {
+                    self.connections.get(id).is_some_and(|found| found.active == 0 && found.rest_timer.is_some())
+                }
                 Timer::Drain(id) => self
                     .connections
                     .get(id)
@@ -254,13 +204,8 @@ impl Group {
             .streams
             .iter()
             .map(|(_, stream)| usize::from(matches!(stream.whereabouts, Whereabouts::Queued { timer: Some(_), .. })));
-        let of_pools = self
-            .pools
-            .iter()
-            .map(|(_, pool)| usize::from(pool.backoff_timer.is_some()));
+        let of_pools = self.pools.iter().map(|(_, pool)| usize::from(pool.backoff_timer.is_some()));
         let owned: usize = of_connections.chain(of_streams).chain(of_pools).sum();
-        holds(owned == self.timers.len(), || {
-            format!("14: {} timers, {owned} owned", self.timers.len())
-        })
+        holds(owned == self.timers.len(), || format!("14: {} timers, {owned} owned", self.timers.len()))
     }
 }

@@ -13,11 +13,7 @@ impl Group {
     /// A connection ended that the core did not close. Nothing is attached to it from now on; its open streams stay known until the shell
     /// ends each of them, in the same turn. What is left at `end_turn` fails as `ConnectionTermination`.
     pub fn connection_closed(&mut self, now: Instant, id: ConnectionId, end: ConnectionEnd) {
-        let Some(connection) = self
-            .connections
-            .get(id)
-            .filter(|connection| connection.state != State::Closed)
-        else {
+        let Some(connection) = self.connections.get(id).filter(|connection| connection.state != State::Closed) else {
             return;
         };
         let pool = connection.pool;
@@ -25,11 +21,8 @@ impl Group {
             self.stats.bump(Stat::CxProtocolError);
         }
         if !connection.connected {
-            let reason = if end.remote {
-                FailureReason::RemoteConnectionFailure
-            } else {
-                FailureReason::LocalConnectionFailure
-            };
+            let reason =
+                if end.remote { FailureReason::RemoteConnectionFailure } else { FailureReason::LocalConnectionFailure };
             let cause = CloseCause::ConnectFailed { remote: end.remote };
             self.connection_failed(now, id, cause, reason, Class::Unprocessed);
             return;
@@ -37,13 +30,8 @@ impl Group {
         if end.remote {
             self.blame(now, id);
         }
-        let cause = if end.remote {
-            CloseCause::Remote
-        } else {
-            CloseCause::Local {
-                protocol_error: end.protocol_error,
-            }
-        };
+        let cause =
+            if end.remote { CloseCause::Remote } else { CloseCause::Local { protocol_error: end.protocol_error } };
         self.close(now, id, cause);
         self.grow_if_waiting(now, pool);
     }
@@ -68,12 +56,7 @@ impl Group {
         self.upstreams[upstream].connections -= 1;
         self.pools[pool_id].connections.remove(&birth);
         self.count_close(cause, active);
-        self.note(Event::Closed {
-            connection: id,
-            upstream,
-            cause,
-            active,
-        });
+        self.note(Event::Closed { connection: id, upstream, cause, active });
         if let CloseCause::Core(reason) = cause {
             // A dial that the shell never began is withdrawn with its effect.
             if dialled {
@@ -97,29 +80,17 @@ impl Group {
         };
         self.stats.fall(Stat::CxActive);
         self.stats.bump(Stat::CxDestroy);
-        self.stats.bump(if remote {
-            Stat::CxDestroyRemote
-        } else {
-            Stat::CxDestroyLocal
-        });
+        self.stats.bump(if remote { Stat::CxDestroyRemote } else { Stat::CxDestroyLocal });
         if active > 0 {
             self.stats.bump(Stat::CxDestroyWithActiveRq);
-            self.stats.bump(if remote {
-                Stat::CxDestroyRemoteWithActiveRq
-            } else {
-                Stat::CxDestroyLocalWithActiveRq
-            });
+            self.stats.bump(if remote { Stat::CxDestroyRemoteWithActiveRq } else { Stat::CxDestroyLocalWithActiveRq });
         }
     }
 
     /// Closes it and ends its streams at once. The shell is told of the streams first, while it still knows the connection.
     pub(super) fn close_and_cut(&mut self, now: Instant, id: ConnectionId, cause: CloseCause, reason: FailureReason) {
         self.close(now, id, cause);
-        let told = if matches!(cause, CloseCause::Core(_)) {
-            self.take_close_effect(id)
-        } else {
-            None
-        };
+        let told = if matches!(cause, CloseCause::Core(_)) { self.take_close_effect(id) } else { None };
         self.cut(now, id, reason);
         self.effects.extend(told);
     }
@@ -140,11 +111,7 @@ impl Group {
             if attached.cancelled {
                 self.streams.remove(stream);
             } else if attached.opened {
-                let failure = StreamFailure {
-                    reason,
-                    class: attached.class_if_cut(),
-                    connection: Some(id),
-                };
+                let failure = StreamFailure { reason, class: attached.class_if_cut(), connection: Some(id) };
                 // Whether a byte of a response came is not known here, so nothing risky is repeated.
                 self.stream_failed(now, stream, &attached, failure, true);
             } else {

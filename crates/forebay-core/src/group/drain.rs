@@ -70,24 +70,19 @@ impl Group {
         }
     }
 
+    /// In the order of their creation.
     pub(super) fn pools_in(&self, scope: Scope) -> Vec<PoolId> {
-        match scope {
-            Scope::Group => self.pools.iter().map(|(id, _)| id).collect(),
-            Scope::Upstream(upstream) => self
-                .pools
-                .iter()
-                .filter(|(_, pool)| pool.upstream == upstream)
-                .map(|(id, _)| id)
-                .collect(),
+        let all = self.pools.iter();
+        let mut pools: Vec<PoolId> = match scope {
+            Scope::Group => all.map(|(id, _)| id).collect(),
+            Scope::Upstream(upstream) => all.filter(|(_, pool)| pool.upstream == upstream).map(|(id, _)| id).collect(),
             Scope::Pool(upstream, priority, key) => {
                 let upstream = self.upstreams.get(upstream);
-                upstream
-                    .and_then(|upstream| upstream.pools.get(&(priority, key)))
-                    .copied()
-                    .into_iter()
-                    .collect()
+                upstream.and_then(|upstream| upstream.pools.get(&(priority, key))).copied().into_iter().collect()
             }
-        }
+        };
+        pools.sort_by_key(|id| self.pools[*id].number);
+        pools
     }
 
     fn connections_of(&self, pool: PoolId) -> Vec<ConnectionId> {
@@ -145,11 +140,7 @@ impl Group {
         if pool.is_empty() {
             let (upstream, priority) = (pool.upstream, pool.priority);
             self.remove_pool(id);
-            self.note(Event::PoolIdle {
-                pool: id,
-                upstream,
-                priority,
-            });
+            self.note(Event::PoolIdle { pool: id, upstream, priority });
         }
     }
 
@@ -178,11 +169,7 @@ impl Group {
 
     pub(super) fn destroy_pool(&mut self, now: Instant, id: PoolId) {
         let reason = FailureReason::LocalConnectionFailure;
-        let failure = StreamFailure {
-            reason,
-            class: Class::Unprocessed,
-            connection: None,
-        };
+        let failure = StreamFailure { reason, class: Class::Unprocessed, connection: None };
         while let Some(youngest) = self.pools[id].pending.youngest(&self.streams) {
             self.fail(youngest, failure, false);
         }
@@ -214,11 +201,7 @@ impl Group {
                 self.streams.remove(stream);
             } else {
                 let reason = FailureReason::LocalConnectionFailure;
-                let failure = StreamFailure {
-                    reason,
-                    class: attached.class_if_cut(),
-                    connection: Some(id),
-                };
+                let failure = StreamFailure { reason, class: attached.class_if_cut(), connection: Some(id) };
                 self.fail(stream, failure, false);
             }
         }

@@ -53,11 +53,7 @@ impl Group {
         let found = &self.connections[connection];
         let (is_h1, closed, pool) = (found.is_h1(), found.state == State::Closed, found.pool);
         if opened {
-            self.effects.push_back(Effect::Reset {
-                connection,
-                stream: id,
-                token,
-            });
+            self.effects.push_back(Effect::Reset { connection, stream: id, token });
             if !is_h1 {
                 self.stats.bump(Stat::RqTxReset);
                 return;
@@ -86,10 +82,7 @@ impl Group {
             without_stream.min_by_key(|early| self.connections[*early].birth)
         };
         let Some(excess) = newest.or_else(unused) else { return };
-        if pool
-            .tally
-            .can_spare(self.connections[excess].usable(), config.preconnect_ratio)
-        {
+        if pool.tally.can_spare(self.connections[excess].usable(), config.preconnect_ratio) {
             self.close(now, excess, CloseCause::Core(CloseReason::Excess));
         }
     }
@@ -117,16 +110,25 @@ impl Group {
 
     /// It ended on its connection. Close the connection first if that ended too.
     pub fn stream_ended(&mut self, now: Instant, id: StreamId, end: StreamEnd) {
-        let Some(Whereabouts::Attached(attached)) = self.streams.get(id).map(|stream| &stream.whereabouts) else {
-            return;
+        let Some(stream) = self.streams.get(id) else { return };
+        let attached = match &stream.whereabouts {
+            Whereabouts::Attached(attached) => attached,
+            // It was cut in this turn, but its caller has been told of an end already: there is only one.
+            Whereabouts::Failing { .. } if matches!(end, StreamEnd::Complete | StreamEnd::Cancelled) => {
+                self.streams.remove(id);
+                return;
+            }
+            Whereabouts::Failing { .. } | Whereabouts::Queued { .. } | Whereabouts::Moving => return,
         };
         let connection = attached.connection;
         let is_h1 = self.connections[connection].is_h1();
-        if is_h1 {
-            self.spoil(now, connection, end);
-        }
+        let pool = self.connections[connection].pool;
+        let spoiled = is_h1 && self.spoil(now, connection, end);
         let Some(attached) = self.detach(id) else { return };
         self.relieved(now, connection);
+        if spoiled {
+            self.grow_if_waiting(now, pool);
+        }
         match end {
             StreamEnd::Complete => {
                 self.streams.remove(id);
@@ -138,34 +140,28 @@ impl Group {
             StreamEnd::Failed { .. } | StreamEnd::Requeue if attached.cancelled => {
                 self.streams.remove(id);
             }
-            StreamEnd::Failed {
-                class,
-                reason,
-                response_started,
-            } => {
+            StreamEnd::Failed { class, reason, response_started } => {
                 self.count_failure(&attached, reason, is_h1);
                 let class = if attached.head { Class::Never } else { class };
-                let failure = StreamFailure {
-                    reason,
-                    class,
-                    connection: Some(connection),
-                };
+                let failure = StreamFailure { reason, class, connection: Some(connection) };
                 self.stream_failed(now, id, &attached, failure, response_started);
             }
             StreamEnd::Requeue => self.requeue(now, id, &attached),
         }
     }
 
-    /// HTTP/1: a stream that ended early takes its connection along.
-    fn spoil(&mut self, now: Instant, id: ConnectionId, end: StreamEnd) {
+    /// HTTP/1: a stream that ended early takes its connection along. Whether it did.
+    fn spoil(&mut self, now: Instant, id: ConnectionId, end: StreamEnd) -> bool {
         let reason = match end {
-            StreamEnd::Complete => return,
+            StreamEnd::Complete => return false,
             StreamEnd::Requeue => CloseReason::Stale,
             StreamEnd::Failed { .. } | StreamEnd::Cancelled => CloseReason::StreamReset,
         };
-        if self.connections[id].state != State::Closed {
+        let open = self.connections[id].state != State::Closed;
+        if open {
             self.close(now, id, CloseCause::Core(reason));
         }
+        open
     }
 
     fn count_local_reset(&mut self, attached: &Attached, is_h1: bool) {
@@ -242,16 +238,8 @@ impl Group {
         let (pool, priority) = (stream.pool, stream.priority);
         let shut = self.upstreams[self.pools[pool].upstream].gate == Gate::Shut;
         if shut || stream.requeues >= MOST_REQUEUES {
-            let reason = if shut {
-                FailureReason::GateShut
-            } else {
-                FailureReason::ConnectionTermination
-            };
-            let failure = StreamFailure {
-                reason,
-                class: Class::Unprocessed,
-                connection: Some(attached.connection),
-            };
+            let reason = if shut { FailureReason::GateShut } else { FailureReason::ConnectionTermination };
+            let failure = StreamFailure { reason, class: Class::Unprocessed, connection: Some(attached.connection) };
             self.stream_failed(now, id, attached, failure, false);
             return;
         }

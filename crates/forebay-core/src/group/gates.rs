@@ -57,11 +57,7 @@ impl Group {
 
     /// Nobody can serve what waits.
     pub(super) fn fail_queue(&mut self, id: PoolId, reason: FailureReason) {
-        let failure = StreamFailure {
-            reason,
-            class: Class::Unprocessed,
-            connection: None,
-        };
+        let failure = StreamFailure { reason, class: Class::Unprocessed, connection: None };
         while let Some(youngest) = self.pools[id].pending.youngest(&self.streams) {
             self.fail(youngest, failure, false);
         }

@@ -87,9 +87,7 @@ impl Group {
     }
 
     fn pool_ahead(&mut self, now: Instant, upstream: UpstreamId, priority: Priority) -> Option<PoolId> {
-        self.upstreams
-            .get(upstream)
-            .filter(|upstream| !upstream.removed && upstream.gate == Gate::Open)?;
+        self.upstreams.get(upstream).filter(|upstream| !upstream.removed && upstream.gate == Gate::Open)?;
         let pool = self.pool_for(now, upstream, priority, 0).ok()?;
         self.look_at(pool);
         Some(pool)
@@ -141,11 +139,7 @@ impl Group {
         }
         let (upstream_id, priority, first) = (pool.upstream, pool.priority, pool.connections.is_empty());
         let host_has_room = upstream.connections < self.config.per_host.max_connections;
-        let place = if host_has_room {
-            self.limits.take(LimitName::MaxConnections, priority)
-        } else {
-            None
-        };
+        let place = if host_has_room { self.limits.take(LimitName::MaxConnections, priority) } else { None };
         let (place, growth) = if let Some(place) = place {
             (place, Growth::Created)
         } else {
@@ -155,10 +149,7 @@ impl Group {
                 return Growth::Limit;
             }
             // At least one: a pool without any connection gets one, and no second.
-            (
-                self.limits.take_anyway(LimitName::MaxConnections, priority),
-                Growth::AtLeastOne,
-            )
+            (self.limits.take_anyway(LimitName::MaxConnections, priority), Growth::AtLeastOne)
         };
         self.create(now, id, upstream_id, place);
         growth
@@ -195,9 +186,6 @@ impl Group {
         self.rows[pool.priority.row()].move_share(crate::connection::Share::default(), connection.share);
         self.stats.bump(Stat::CxTotal);
         self.stats.bump(Stat::CxActive);
-        self.effects.push_back(Effect::Connect {
-            connection: id,
-            upstream: upstream_id,
-        });
+        self.effects.push_back(Effect::Connect { connection: id, upstream: upstream_id });
     }
 }

@@ -27,6 +27,7 @@ impl Group {
         connection.state = State::EarlyData;
         self.stats.bump(Stat::CxConnectWith0Rtt);
         self.recount(id, State::Connecting, false);
+        self.rest(now, id);
         self.gain(now, pool);
         true
     }
@@ -60,11 +61,7 @@ impl Group {
             Protocol::H2 => Stat::CxHttp2Total,
             Protocol::H3 => Stat::CxHttp3Total,
         });
-        if let Some(duration) = upstream
-            .config
-            .max_connection_duration
-            .filter(|_| was != State::Draining)
-        {
+        if let Some(duration) = upstream.config.max_connection_duration.filter(|_| was != State::Draining) {
             let jitter = upstream.config.duration_jitter.thousandths().min(1_000);
             let deadline = now + self.random.between(duration * (1_000 - jitter) / 1_000, duration);
             connection.life_timer = Some(self.timers.arm(deadline, Timer::Duration(id)));
@@ -72,11 +69,7 @@ impl Group {
         let (pool, upstream) = (connection.pool, connection.upstream);
         let (idle, blocked) = (connection.active == 0, connection.concurrent == 0);
         self.recount(id, was, false);
-        self.note(Event::Connected {
-            connection: id,
-            upstream,
-            protocol,
-        });
+        self.note(Event::Connected { connection: id, upstream, protocol });
         if blocked {
             self.blame(now, id);
         }
@@ -126,14 +119,7 @@ impl Group {
         self.blame(now, id);
         // What went as early data ends first, so that the shell still knows the connection.
         self.close_and_cut(now, id, cause, reason);
-        self.purge(
-            pool,
-            StreamFailure {
-                reason,
-                class,
-                connection: Some(id),
-            },
-        );
+        self.purge(pool, StreamFailure { reason, class, connection: Some(id) });
         self.replace(now, pool);
         self.look_at(pool);
     }

@@ -18,33 +18,18 @@ const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 impl Group {
     /// The peer will take no more streams: GOAWAY, or HTTP/1's `Connection: close` and what amounts to it. What runs goes on.
     pub fn go_away(&mut self, now: Instant, id: ConnectionId) {
-        let Some(connection) = self
-            .connections
-            .get_mut(id)
-            .filter(|connection| connection.state != State::Closed)
+        let Some(connection) = self.connections.get_mut(id).filter(|connection| connection.state != State::Closed)
         else {
             return;
         };
-        let (pool, reason) = (
-            connection.pool,
-            if connection.is_h1() {
-                DrainReason::CloseHeader
-            } else {
-                DrainReason::GoAway
-            },
-        );
+        let (pool, reason) =
+            (connection.pool, if connection.is_h1() { DrainReason::CloseHeader } else { DrainReason::GoAway });
         if !core::mem::replace(&mut connection.notified, true) {
             self.stats.bump(Stat::CxCloseNotify);
         }
         if connection.state == State::Connecting {
             let cause = CloseCause::ConnectFailed { remote: true };
-            self.connection_failed(
-                now,
-                id,
-                cause,
-                FailureReason::RemoteConnectionFailure,
-                Class::Unprocessed,
-            );
+            self.connection_failed(now, id, cause, FailureReason::RemoteConnectionFailure, Class::Unprocessed);
             return;
         }
         self.blame(now, id);
@@ -55,15 +40,14 @@ impl Group {
 
     /// HTTP/1: how long the peer keeps an idle connection.
     pub fn keep_alive_hint(&mut self, now: Instant, id: ConnectionId, hint: Duration) {
-        let Some(connection) = self
-            .connections
-            .get_mut(id)
-            .filter(|found| found.connected && found.state != State::Closed)
-        else {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if !connection.is_h1() || !connection.connected || connection.state == State::Closed {
             return;
-        };
+        }
         if hint <= KEEP_ALIVE_MARGIN {
+            let pool = connection.pool;
             self.retire(now, id, DrainReason::KeepAliveHint);
+            self.grow_if_waiting(now, pool);
             return;
         }
         connection.idle_hint = Some(hint.saturating_sub(KEEP_ALIVE_MARGIN));
@@ -74,10 +58,7 @@ impl Group {
 
     /// HTTP/2: the peer's limit on streams at once (`u32::MAX`: its SETTINGS have none). HTTP/3: streams that may be opened from now on.
     pub fn stream_limit_changed(&mut self, now: Instant, id: ConnectionId, limit: u32) {
-        let Some(connection) = self
-            .connections
-            .get_mut(id)
-            .filter(|connection| connection.state != State::Closed)
+        let Some(connection) = self.connections.get_mut(id).filter(|connection| connection.state != State::Closed)
         else {
             return;
         };
@@ -110,11 +91,7 @@ impl Group {
         self.timers.disarm(&mut connection.rest_timer);
         let (upstream, active) = (connection.upstream, connection.active);
         self.recount(id, was, false);
-        self.note(Event::Draining {
-            connection: id,
-            upstream,
-            reason,
-        });
+        self.note(Event::Draining { connection: id, upstream, reason });
         if active == 0 {
             self.close(now, id, CloseCause::Core(CloseReason::Drained));
         } else {
@@ -151,10 +128,14 @@ impl Group {
         self.grow_if_waiting(now, pool);
     }
 
-    /// Its last stream ended, or it has just connected: it may stay idle for a while.
+    /// It has no stream: it may stay idle for a while once it is connected, but not in a deleting pool.
     pub(super) fn rest(&mut self, now: Instant, id: ConnectionId) {
         let connection = &mut self.connections[id];
         self.timers.disarm(&mut connection.rest_timer);
+        let pool = &mut self.pools[connection.pool];
+        if pool.deleting {
+            pool.left_idle.push(id);
+        }
         if !connection.connected || matches!(connection.state, State::Draining | State::Closed) {
             return;
         }
@@ -165,10 +146,6 @@ impl Group {
         };
         if let Some(timeout) = timeout {
             connection.rest_timer = Some(self.timers.arm(now + timeout, Timer::Idle(id)));
-        }
-        let pool = &mut self.pools[connection.pool];
-        if pool.deleting {
-            pool.left_idle.push(id);
         }
     }
 

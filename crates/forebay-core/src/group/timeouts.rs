@@ -26,15 +26,7 @@ impl Group {
         let pool = self.streams[id].pool;
         self.stats.bump(Stat::RqPendingTimeout);
         let reason = FailureReason::QueueTimeout;
-        self.fail(
-            id,
-            StreamFailure {
-                reason,
-                class: Class::Unprocessed,
-                connection: None,
-            },
-            false,
-        );
+        self.fail(id, StreamFailure { reason, class: Class::Unprocessed, connection: None }, false);
         self.look_at(pool);
     }
 

@@ -72,22 +72,18 @@ impl Pending {
 
     pub(crate) fn oldest(&self, streams: &Streams) -> Option<StreamId> {
         match (self.oldest, self.returned.first_key_value()) {
-            (Some(new), Some((arrival, returned))) => Some(if streams[new].arrival < *arrival {
-                new
-            } else {
-                *returned
-            }),
+            (Some(new), Some((arrival, returned))) => {
+                Some(if streams[new].arrival < *arrival { new } else { *returned })
+            }
             (new, returned) => new.or(returned.map(|(_, id)| *id)),
         }
     }
 
     pub(crate) fn youngest(&self, streams: &Streams) -> Option<StreamId> {
         match (self.youngest, self.returned.last_key_value()) {
-            (Some(new), Some((arrival, returned))) => Some(if streams[new].arrival > *arrival {
-                new
-            } else {
-                *returned
-            }),
+            (Some(new), Some((arrival, returned))) => {
+                Some(if streams[new].arrival > *arrival { new } else { *returned })
+            }
             (new, returned) => new.or(returned.map(|(_, id)| *id)),
         }
     }
@@ -130,21 +126,11 @@ mod tests {
 
     fn stream(streams: &mut Streams, arrival: u64) -> StreamId {
         let new = NewStream::new(arrival, UpstreamId::from_parts(0, 0));
-        streams.insert(Stream::new(
-            &new,
-            PoolId::from_parts(0, 0),
-            arrival,
-            arrival.is_multiple_of(2),
-            None,
-        ))
+        streams.insert(Stream::new(&new, PoolId::from_parts(0, 0), arrival, arrival.is_multiple_of(2), None))
     }
 
     fn arrivals(pending: &Pending, streams: &Streams) -> Vec<u64> {
-        pending
-            .in_order(streams)
-            .iter()
-            .map(|id| streams[*id].arrival)
-            .collect()
+        pending.in_order(streams).iter().map(|id| streams[*id].arrival).collect()
     }
 
     #[test]

@@ -18,12 +18,7 @@ pub(crate) struct ReadySet {
 
 impl ReadySet {
     pub(crate) const fn new(pick: Pick, early: bool) -> Self {
-        Self {
-            heap: IndexedHeap::new(),
-            pick,
-            early,
-            ranks: 0,
-        }
+        Self { heap: IndexedHeap::new(), pick, early, ranks: 0 }
     }
 
     pub(crate) fn pick(&self) -> Option<ConnectionId> {
@@ -45,11 +40,7 @@ impl ReadySet {
     pub(crate) fn insert(&mut self, connection: ConnectionId, active: u32) -> Listed {
         self.ranks += 1;
         let rank = self.ranks;
-        Listed {
-            slot: self.heap.insert(self.key(active, rank), connection),
-            rank,
-            early: self.early,
-        }
+        Listed { slot: self.heap.insert(self.key(active, rank), connection), rank, early: self.early }
     }
 
     pub(crate) fn remove(&mut self, listed: Listed) {

@@ -23,10 +23,7 @@ pub fn plain(protocol: Protocol) -> UpstreamConfig {
     UpstreamConfig {
         protocols: Protocols::Fixed(protocol),
         duration_jitter: Ratio::ZERO,
-        backoff: BackoffConfig {
-            base: Duration::ZERO,
-            max: Duration::ZERO,
-        },
+        backoff: BackoffConfig { base: Duration::ZERO, max: Duration::ZERO },
         replay: ReplayPolicy::None,
         ..UpstreamConfig::default()
     }
@@ -37,20 +34,11 @@ pub fn h1() -> UpstreamConfig {
 }
 
 pub fn h2(streams: u32) -> UpstreamConfig {
-    UpstreamConfig {
-        h2: H2Config {
-            max_concurrent_streams: streams,
-            ..H2Config::default()
-        },
-        ..plain(Protocol::H2)
-    }
+    UpstreamConfig { h2: H2Config { max_concurrent_streams: streams, ..H2Config::default() }, ..plain(Protocol::H2) }
 }
 
 pub fn h3() -> UpstreamConfig {
-    UpstreamConfig {
-        h3: H3Config::default(),
-        ..plain(Protocol::H3)
-    }
+    UpstreamConfig { h3: H3Config::default(), ..plain(Protocol::H3) }
 }
 
 pub fn limits(change: impl FnOnce(&mut LimitsConfig)) -> GroupConfig {
@@ -198,14 +186,7 @@ impl Scene {
 
     pub fn fails_to_connect(&mut self, id: ConnectionId, reason: ConnectFailureReason) {
         self.connections.retain(|open| *open != id);
-        self.group.connect_failed(
-            self.now,
-            id,
-            ConnectFailure {
-                reason,
-                class: Class::Unprocessed,
-            },
-        );
+        self.group.connect_failed(self.now, id, ConnectFailure { reason, class: Class::Unprocessed });
         self.turn();
     }
 
@@ -228,15 +209,7 @@ impl Scene {
 
     pub fn fails(&mut self, stream: StreamId, class: Class, reason: FailureReason) {
         self.opened.remove(&stream);
-        self.group.stream_ended(
-            self.now,
-            stream,
-            StreamEnd::Failed {
-                class,
-                reason,
-                response_started: false,
-            },
-        );
+        self.group.stream_ended(self.now, stream, StreamEnd::Failed { class, reason, response_started: false });
         self.turn();
     }
 
@@ -244,25 +217,12 @@ impl Scene {
     pub fn close(&mut self, id: ConnectionId, end: ConnectionEnd) {
         self.connections.retain(|open| *open != id);
         self.group.connection_closed(self.now, id, end);
-        let streams: Vec<StreamId> = self
-            .opened
-            .iter()
-            .filter(|(_, on)| **on == id)
-            .map(|(stream, _)| *stream)
-            .rev()
-            .collect();
+        let streams: Vec<StreamId> =
+            self.opened.iter().filter(|(_, on)| **on == id).map(|(stream, _)| *stream).rev().collect();
         for stream in streams {
             self.opened.remove(&stream);
             let (class, reason) = (Class::Maybe, FailureReason::ConnectionTermination);
-            self.group.stream_ended(
-                self.now,
-                stream,
-                StreamEnd::Failed {
-                    class,
-                    reason,
-                    response_started: false,
-                },
-            );
+            self.group.stream_ended(self.now, stream, StreamEnd::Failed { class, reason, response_started: false });
         }
         self.turn();
     }
@@ -319,10 +279,7 @@ impl Scene {
     }
 
     pub fn dials(&self) -> usize {
-        self.effects
-            .iter()
-            .filter(|effect| matches!(effect, Effect::Connect { .. }))
-            .count()
+        self.effects.iter().filter(|effect| matches!(effect, Effect::Connect { .. })).count()
     }
 
     /// Streams opened in the last step, in order.
@@ -339,10 +296,7 @@ impl Scene {
     }
 
     pub fn idle_events(&self) -> usize {
-        self.events
-            .iter()
-            .filter(|event| matches!(event, Event::PoolIdle { .. }))
-            .count()
+        self.events.iter().filter(|event| matches!(event, Event::PoolIdle { .. })).count()
     }
 }
 
