@@ -81,6 +81,11 @@ stats! {
     RqCompleted "rqCompleted",
     Http3Broken "http3Broken",
     Http2KeepaliveTimeout "http2KeepaliveTimeout",
+    Rq1xx "rq1xx",
+    Rq2xx "rq2xx",
+    Rq3xx "rq3xx",
+    Rq4xx "rq4xx",
+    Rq5xx "rq5xx",
 }
 
 /// How many there are.

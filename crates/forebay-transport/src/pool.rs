@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use forebay_core::{
     Admission, Class, ConnectFailure, ConnectFailureReason, ConnectionEnd, ConnectionId, Effect, Event, Group,
-    LimitName, NewStream, Priority, Scope, StreamEnd, StreamFailure, StreamId, UpstreamId,
+    LimitName, NewStream, Priority, Scope, Stat, StreamEnd, StreamFailure, StreamId, UpstreamId,
 };
 use forebay_reactor::{Handle, Timer};
-use http::Request;
+use http::{Request, StatusCode};
 
 use crate::body::RequestBody;
 use crate::config::PoolConfig;
@@ -236,8 +236,26 @@ impl Pool {
     }
 
     /// The final head came: how long the request waited for a connection, and for the head.
-    pub(crate) fn head_arrived(self: &Rc<Self>, request: RequestId, stream: StreamId) -> (Duration, Duration) {
-        self.core.borrow_mut().response_head(self.shared.now(), stream);
+    pub(crate) fn head_arrived(
+        &self,
+        request: RequestId,
+        stream: StreamId,
+        status: StatusCode,
+    ) -> (Duration, Duration) {
+        {
+            let mut core = self.core.borrow_mut();
+            core.response_head(self.shared.now(), stream);
+            core.bump(Stat::RqCompleted);
+            match status.as_u16() / 100 {
+                1 => core.bump(Stat::Rq1xx),
+                2 => core.bump(Stat::Rq2xx),
+                3 => core.bump(Stat::Rq3xx),
+                4 => core.bump(Stat::Rq4xx),
+                5 => core.bump(Stat::Rq5xx),
+                // Statuses from 600 on have no class.
+                _ => {}
+            }
+        }
         let now = self.shared.handle.now();
         self.shared.exchanges.with(request, |e| e.waits(now)).unwrap_or_default()
     }
@@ -274,6 +292,9 @@ impl Pool {
         });
         {
             let mut core = self.core.borrow_mut();
+            if fault == Code::HeadersTimeout {
+                core.bump(Stat::RqTimeout);
+            }
             // Closed first: nothing may be attached to a connection that dies.
             core.connection_closed(now, link.id, ended.to_core());
             core.stream_ended(now, stream, end);

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use forebay_core::Group;
 use forebay_reactor::{Clock, Reactor, Waker};
 use forebay_transport::{Driver, PoolConfig};
 use napi::bindgen_prelude::{Function, Uint8Array};
@@ -350,7 +351,11 @@ impl Shared {
     }
 
     pub(crate) fn add_pool(&self, pool: u32, config: PoolConfig, seed: u64) {
+        // The counters can be asked for before the shard has seen the pool.
+        let mut row = vec![0.0; stats::names().len()];
+        stats::read(&Group::new(config.group.clone(), seed), &mut row);
         self.with(|c| {
+            lock(&c.post.parcel).stats.insert(pool, row);
             c.send(|channel| Command::AddPool { channel, pool, config: Box::new(config), seed });
         });
     }

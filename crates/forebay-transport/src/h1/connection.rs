@@ -245,7 +245,7 @@ impl H1 {
         response: Response<Incoming>,
     ) {
         let (parts, body) = response.into_parts();
-        let (queued, waited) = pool.head_arrived(request, stream);
+        let (queued, waited) = pool.head_arrived(request, stream, parts.status);
         if closes(parts.version, &parts.headers) {
             pool.peer_closes(link);
         }
