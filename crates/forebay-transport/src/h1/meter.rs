@@ -181,3 +181,6 @@ fn stray(bytes: &[u8]) -> Fault {
     };
     if NOTICES.iter().any(begins) { Fault::IdleTimeoutNotice } else { Fault::Stray }
 }
+
+#[cfg(test)]
+mod tests;
