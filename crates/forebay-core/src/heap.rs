@@ -72,6 +72,12 @@ impl<K: Copy + Ord, V: Copy> IndexedHeap<K, V> {
         self.settle(place);
     }
 
+    /// Another value with another key in the same slot.
+    pub(crate) fn replace(&mut self, slot: Slot, key: K, value: V) {
+        self.nodes[self.places[slot.0 as usize] as usize].value = value;
+        self.rekey(slot, key);
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = V> + '_ {
         self.nodes.iter().map(|node| node.value)
     }

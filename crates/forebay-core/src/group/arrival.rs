@@ -154,7 +154,7 @@ impl Group {
 
     pub(super) fn enqueue(&mut self, now: Instant, id: StreamId, place: Option<Place>, returned: bool) {
         let stream = &mut self.streams[id];
-        let timer = stream.queue_timeout.map(|timeout| self.timers.arm(now + timeout, Timer::Queue(id)));
+        let timer = stream.queue_timeout.map(|timeout| self.timers.arm(now, timeout, Timer::Queue(id)));
         stream.whereabouts = Whereabouts::Queued { since: now, timer, place, returned };
         let pool_id = stream.pool;
         let pool = &mut self.pools[pool_id];

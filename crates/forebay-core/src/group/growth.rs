@@ -133,7 +133,7 @@ impl Group {
         if let Some(until) = pool.failures.wait_until(now) {
             let pool = &mut self.pools[id];
             if pool.backoff_timer.is_none() {
-                pool.backoff_timer = Some(self.timers.arm(until, Timer::Backoff(id)));
+                pool.backoff_timer = Some(self.timers.arm_at(until, Timer::Backoff(id)));
             }
             return Growth::Backoff;
         }
@@ -177,10 +177,10 @@ impl Group {
         self.births += 1;
         let mut connection = Connection::new(upstream_id, pool_id, &upstream.config, self.births, now);
         connection.place = Some(place);
-        let deadline = now + upstream.config.connect_timeout;
+        let connect_timeout = upstream.config.connect_timeout;
         let id = self.connections.insert(connection);
         let connection = &mut self.connections[id];
-        connection.life_timer = Some(self.timers.arm(deadline, Timer::Connect(id)));
+        connection.life_timer = Some(self.timers.arm(now, connect_timeout, Timer::Connect(id)));
         let pool = &mut self.pools[pool_id];
         pool.adopt(id, connection);
         self.rows[pool.priority.row()].move_share(crate::connection::Share::default(), connection.share);

@@ -64,7 +64,7 @@ impl Group {
         if let Some(duration) = upstream.config.max_connection_duration.filter(|_| was != State::Draining) {
             let jitter = upstream.config.duration_jitter.thousandths().min(1_000);
             let deadline = now + self.random.between(duration * (1_000 - jitter) / 1_000, duration);
-            connection.life_timer = Some(self.timers.arm(deadline, Timer::Duration(id)));
+            connection.life_timer = Some(self.timers.arm_at(deadline, Timer::Duration(id)));
         }
         let (pool, upstream) = (connection.pool, connection.upstream);
         let (idle, blocked) = (connection.active == 0, connection.concurrent == 0);

@@ -145,7 +145,7 @@ impl Group {
             (configured, hint) => configured.or(hint),
         };
         if let Some(timeout) = timeout {
-            connection.rest_timer = Some(self.timers.arm(now + timeout, Timer::Idle(id)));
+            connection.rest_timer = Some(self.timers.arm(now, timeout, Timer::Idle(id)));
         }
     }
 
@@ -153,7 +153,7 @@ impl Group {
         let connection = &mut self.connections[id];
         self.timers.disarm(&mut connection.rest_timer);
         if let Some(timeout) = self.upstreams[connection.upstream].config.drain_timeout {
-            connection.rest_timer = Some(self.timers.arm(now + timeout, Timer::Drain(id)));
+            connection.rest_timer = Some(self.timers.arm(now, timeout, Timer::Drain(id)));
         }
     }
 }
