@@ -27,13 +27,15 @@ export interface TestkitStats {
 /** A connection of a scripted server. */
 export interface ScriptedConnection {
   readonly index: number
+  /** In ms of the server's own clock. */
+  readonly acceptedAtMs: number
   readonly received: number
   readonly sent: number
   readonly requests: number
   readonly end: string | null
 }
 
-interface Program {
+export interface Program {
   readonly origin: string
   readonly port: number
   /** The root that signed its certificates, PEM; `null` without TLS. */
@@ -95,6 +97,11 @@ export async function startScripted(...scripts: readonly (readonly Step[])[]): P
       await program.ask(`await ${condition}`)
     },
   }
+}
+
+/** A port of loopback that never answers: the queue of connections is full and nobody takes any. Linux. */
+export async function startBlackHole(): Promise<Program> {
+  return start(['script', '--backlog', '1', '--door', 'deaf', '--full-backlog', '--script', '[[]]'], {})
 }
 
 /** A port of loopback where nobody listens: the door is shut, so that nobody else can take it either. */
