@@ -36,7 +36,14 @@ export interface CloseOptions {
 }
 
 /** Why a connection takes no more requests. */
-export type DrainReason = 'goaway' | 'max-duration' | 'max-requests' | 'close-header' | 'keep-alive-hint' | 'manual'
+export type DrainReason =
+  | 'goaway'
+  | 'max-duration'
+  | 'max-requests'
+  | 'close-header'
+  | 'keep-alive-hint'
+  | 'manual'
+  | 'address-gone'
 
 /** Events of a pool. There is no `error` event: errors end in promises. */
 export type PoolEvents = {

@@ -19,6 +19,7 @@ const DRAIN_REASONS: readonly DrainReason[] = [
   'close-header',
   'keep-alive-hint',
   'manual',
+  'address-gone',
 ]
 
 /** The limits of the core, in the order in which records count them. */

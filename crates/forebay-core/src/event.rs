@@ -77,6 +77,8 @@ pub enum DrainReason {
     KeepAliveHint,
     /// `drain`.
     Manual,
+    /// Its address is no longer one of the upstream's.
+    AddressGone,
 }
 
 /// Who ended a connection.

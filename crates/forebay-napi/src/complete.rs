@@ -246,6 +246,7 @@ impl Sink for Outlet {
             DrainReason::CloseHeader => 3,
             DrainReason::KeepAliveHint => 4,
             DrainReason::Manual => 5,
+            DrainReason::AddressGone => 6,
         };
         let words = [deliver_kind::DRAINING, connection, pool, reason];
         debug_assert_eq!(words.len() + 1, draining::WORDS as usize);

@@ -160,6 +160,7 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
         max_head_size: native.bounds.max_head_size as usize,
         max_head_fields: native.bounds.max_head_fields as usize,
         body_buffer: native.body_buffer as usize,
+        drain_vanished: native.drain_vanished,
         group: core::GroupConfig {
             default: limits(&native.limits.default)?,
             high: limits(&native.limits.high)?,

@@ -36,6 +36,8 @@ pub struct PoolConfig {
     pub max_head_fields: usize,
     /// Bytes of a body that may wait in native memory, for each exchange and direction.
     pub body_buffer: usize,
+    /// Whether connections to addresses that left the set take no more requests.
+    pub drain_vanished: bool,
     /// Limits.
     pub group: GroupConfig,
     /// How connections live and die.

@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -14,7 +15,7 @@ use crate::dial::{Dialled, dial};
 use crate::error::Failure;
 use crate::h1::H1;
 use crate::pool::Pool;
-use crate::sink::{ConnectionNumber, RequestId};
+use crate::sink::{ConnectionNumber, Peer, RequestId};
 
 /// What the pool wants of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,6 +51,8 @@ pub(crate) struct Link {
     running: Cell<bool>,
     /// Whether the sink was told that it is up, and not yet that it is gone.
     announced: Cell<bool>,
+    /// Where it is connected to, by TCP.
+    address: Cell<Option<SocketAddr>>,
 }
 
 impl Link {
@@ -62,6 +65,7 @@ impl Link {
             waker: RefCell::new(None),
             running: Cell::new(false),
             announced: Cell::new(false),
+            address: Cell::new(None),
         })
     }
 
@@ -85,8 +89,16 @@ impl Link {
         self.next.take()
     }
 
-    pub(crate) fn announce(&self) {
+    pub(crate) fn announce(&self, peer: &Peer) {
         self.announced.set(true);
+        if let Peer::Ip(ip, port) = peer {
+            self.address.set(Some(SocketAddr::new(*ip, *port)));
+        }
+    }
+
+    /// Whether it is up and leads to none of `addresses`.
+    pub(crate) fn leads_elsewhere(&self, addresses: &[SocketAddr]) -> bool {
+        self.announced.get() && self.address.get().is_some_and(|address| !addresses.contains(&address))
     }
 
     pub(crate) fn is_announced(&self) -> bool {

@@ -133,8 +133,17 @@ impl Pool {
         self.addresses.borrow().clone()
     }
 
-    pub(crate) fn set_addresses(&self, addresses: Vec<SocketAddr>) {
+    pub(crate) fn set_addresses(self: &Rc<Self>, addresses: Vec<SocketAddr>) {
         *self.addresses.borrow_mut() = addresses.into();
+        if !self.config.drain_vanished {
+            return;
+        }
+        let addresses = self.addresses();
+        let links: Vec<_> = self.links.borrow().iter().flatten().cloned().collect();
+        for link in links.iter().filter(|link| link.leads_elsewhere(&addresses)) {
+            self.core.borrow_mut().address_gone(self.shared.now(), link.id);
+        }
+        self.turn();
     }
 
     /// Looks at what the core counts.
@@ -331,7 +340,7 @@ impl Pool {
             connect: dialled.connect,
             tls: dialled.tls,
         };
-        link.announce();
+        link.announce(&dialled.peer);
         self.shared.sink.connected(self.id, &info);
         self.core.borrow_mut().connected(self.shared.now(), link.id, forebay_core::Connected::H1);
         self.turn();

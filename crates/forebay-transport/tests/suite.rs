@@ -139,6 +139,22 @@ fn closing_waits_for_what_is_open_and_destroying_does_not() {
 }
 
 #[test]
+fn an_address_that_vanished_gets_no_new_request_and_finishes_the_old() {
+    let (old, new) = (server(), server());
+    let mut world = World::new(config(old.addr()));
+    let slow = world.get("/delay/300");
+    let quick = world.get("/");
+    assert_eq!(world.answer(quick).status, Some(200));
+    world.driver.set_addresses(1, vec![new.addr()]);
+    let next = world.get("/");
+    assert_eq!(world.answer(next).status, Some(200));
+    assert_eq!((old.stats().requests_begun, new.stats().requests_begun), (2, 1));
+    assert_eq!(world.answer(slow).status, Some(200), "what was under way finishes");
+    world.until("the old connections close", |w| w.sink.disconnected.borrow().len() == 2);
+    world.finish();
+}
+
+#[test]
 fn tls_is_spoken_to_a_trusted_host() {
     let server = Server::start(&Options { tls: Some(TlsOptions::default()), ..Options::default() }).unwrap();
     let mut world = World::new(tls_config(server.addr(), &server.authority().pem(), "localhost"));

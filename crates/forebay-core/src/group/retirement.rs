@@ -38,6 +38,15 @@ impl Group {
         }
     }
 
+    /// The address of the connection is no longer one of its upstream's: no new streams; what runs goes on.
+    pub fn address_gone(&mut self, now: Instant, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let pool = connection.pool;
+        if self.retire(now, id, DrainReason::AddressGone) {
+            self.replace(now, pool);
+        }
+    }
+
     /// HTTP/1: how long the peer keeps an idle connection.
     pub fn keep_alive_hint(&mut self, now: Instant, id: ConnectionId, hint: Duration) {
         let Some(connection) = self.connections.get_mut(id) else { return };

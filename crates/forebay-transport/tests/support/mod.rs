@@ -6,7 +6,9 @@
     reason = "shared by test programs, each uses a part"
 )]
 
-use std::cell::RefCell;
+pub(crate) mod trial;
+
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -22,7 +24,7 @@ use forebay_transport::tls::{Tls, TlsOptions};
 use forebay_transport::{Driver, PoolConfig};
 
 /// The longest that a test waits for what must come, in real time.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What became of a request.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,8 @@ pub(crate) struct Memory {
     pub(crate) disconnected: RefCell<Vec<(ConnectionNumber, Option<Code>)>>,
     pub(crate) closed: RefCell<Vec<PoolId>>,
     pub(crate) data_calls: RefCell<u32>,
+    /// The call that panics, once, after it has noted what it was told.
+    pub(crate) panic_in: Cell<Option<&'static str>>,
 }
 
 impl Memory {
@@ -59,6 +63,13 @@ impl Memory {
         let answer = answers.entry(id).or_default();
         assert_eq!(answer.endings, 0, "request {id} had ended");
         edit(answer);
+    }
+
+    fn maybe_panic(&self, call: &'static str) {
+        if self.panic_in.get() == Some(call) {
+            self.panic_in.set(None);
+            panic!("the sink panics in `{call}`, as the test wants");
+        }
     }
 }
 
@@ -80,25 +91,30 @@ impl Sink for Memory {
     fn response(&self, request: RequestId, head: &Head, body: &[Bytes]) {
         self.edit(request, |a| {
             head_into(a, head);
-            body.iter().for_each(|b| a.body.extend_from_slice(b));
+            a.body = body.concat();
             a.endings += 1;
         });
+        self.maybe_panic("response");
     }
     fn head(&self, request: RequestId, head: &Head) {
         self.edit(request, |a| head_into(a, head));
+        self.maybe_panic("head");
     }
     fn data(&self, request: RequestId, part: Bytes) {
         *self.data_calls.borrow_mut() += 1;
         self.edit(request, |a| a.body.extend_from_slice(&part));
+        self.maybe_panic("data");
     }
     fn end(&self, request: RequestId) {
         self.edit(request, |a| a.endings += 1);
+        self.maybe_panic("end");
     }
     fn fail(&self, request: RequestId, failure: &Failure, _: Option<(ConnectionNumber, bool)>) {
         self.edit(request, |a| {
             a.failure = Some(failure.clone());
             a.endings += 1;
         });
+        self.maybe_panic("fail");
     }
     fn pool_closed(&self, pool: PoolId) {
         self.closed.borrow_mut().push(pool);
@@ -184,6 +200,18 @@ impl World {
         }
     }
 
+    /// Time goes by, on the clock of the test.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.settle();
+        self.clock.as_ref().expect("a world with a clock").advance(time);
+        self.settle();
+    }
+
+    /// Turns until so many connections are up.
+    pub(crate) fn until_connected(&self, count: usize) {
+        self.until("a connection", |w| w.sink.connected.borrow().len() == count);
+    }
+
     pub(crate) fn has_ended(&self, id: RequestId) -> bool {
         self.sink.answers.borrow().get(&id).is_some_and(|a| a.endings > 0)
     }
@@ -228,6 +256,7 @@ pub(crate) fn config(address: SocketAddr) -> PoolConfig {
         max_head_size: 64 * 1024,
         max_head_fields: 100,
         body_buffer: 256 * 1024,
+        drain_vanished: true,
         group: GroupConfig::default(),
         upstream: UpstreamConfig::default(),
     }
