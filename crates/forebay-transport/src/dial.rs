@@ -147,12 +147,11 @@ impl<'a> Race<'a> {
                 }
             }
             if lost || self.next.poll(cx).is_ready() {
+                // What it starts must be polled too, or nobody wakes us for it.
                 self.start_next();
-            }
-            if self.running.is_empty() {
+            } else if self.running.is_empty() {
                 return Poll::Ready(Err(self.all_failed()));
-            }
-            if !lost && self.next.poll(cx).is_pending() {
+            } else {
                 return Poll::Pending;
             }
         }

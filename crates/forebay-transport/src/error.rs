@@ -281,11 +281,15 @@ fn is_out_of_resources(error: &io::Error) -> bool {
 /// Why a TLS handshake failed.
 #[must_use]
 pub fn tls_failure(error: &io::Error) -> Failure {
-    let (code, class) = match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-        Some(e) => tls_code(e),
-        None => (Code::TlsClosed, Class::Unprocessed),
+    let cause = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    let (code, class) = cause.map_or((Code::TlsClosed, Class::Unprocessed), tls_code);
+    let text = match cause {
+        Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
+            format!("what the peer says is not TLS: {error}")
+        }
+        _ => error.to_string(),
     };
-    Failure::new(code, Phase::Tls, class, &error.to_string())
+    Failure::new(code, Phase::Tls, class, &text)
 }
 
 fn tls_code(error: &rustls::Error) -> (Code, Class) {
@@ -340,6 +344,8 @@ pub fn h1_head_failure(error: &hyper::Error, written: bool) -> Failure {
     let phase = if written { Phase::Head } else { Phase::Send };
     let text = describe(error);
     let (code, phase, class) = match cause(error) {
+        // Below HTTP: no word of the response is wrong.
+        Cause::Fault(Fault::TlsOverhead) => (Code::Flood, phase, sent),
         Cause::Fault(fault) => (fault_code(fault), Phase::Head, Class::Never),
         Cause::Tls(tls) => match tls_lost(tls) {
             Code::TlsClientCert => (Code::TlsClientCert, phase, Class::Never),
@@ -424,7 +430,9 @@ fn tls_lost(error: &rustls::Error) -> Code {
             | P::TooManyRenegotiationRequests
             | P::TooManyWarningAlertsReceived
             | P::IllegalMiddleboxChangeCipherSpec,
-        ) => Code::Flood,
+        )
+        // Allowed to be ignored in the handshake only, so the first one afterwards counts as too many.
+        | E::InappropriateMessage { got_type: rustls::ContentType::ChangeCipherSpec, .. } => Code::Flood,
         E::AlertReceived(_) => match tls_code(error) {
             (Code::TlsClientCert, _) => Code::TlsClientCert,
             _ => Code::ConnectionReset,

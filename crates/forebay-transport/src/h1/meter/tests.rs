@@ -171,7 +171,7 @@ fn heads_are_bounded_while_they_are_read() {
     let most = BOUNDS.head_bytes - head(0).len();
     assert_eq!(fault_of(head(most)), None);
     assert_eq!(fault_of(head(most + 1)), Some(Fault::HeadTooLarge));
-    assert_eq!(fault_of(&head(1 << 20)[..BOUNDS.head_bytes + 1]), Some(Fault::HeadTooLarge), "the end never came");
+    assert_eq!(fault_of(&head(1 << 20)[..=BOUNDS.head_bytes]), Some(Fault::HeadTooLarge), "the end never came");
 }
 
 #[test]
@@ -305,12 +305,12 @@ proptest! {
     fn sound_responses_pass_whole_and_nothing_after_them(
         body in vec(any::<u8>(), 0..2_000),
         sizes in vec(1_usize..200, 1..20),
-        fields in vec("[a-z]{1,12}: [ -~]{0,40}\r\n", 0..20),
+        fields in vec("x-[a-z]{1,12}: [ -~]{0,40}\r\n", 0..20),
         chunked in any::<bool>(),
         extra in vec(any::<u8>(), 0..20),
         piece in 1_usize..3_000,
     ) {
-        let fields: String = fields.iter().map(|field| format!("x-{field}")).collect();
+        let fields = fields.concat();
         let mut bytes = format!("HTTP/1.1 200 OK\r\n{fields}").into_bytes();
         if chunked {
             bytes.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");

@@ -1,0 +1,33 @@
+//! What upstreams and the network may do, and what must then happen: one test for each row, named after it. Byte rows run
+//! three ways: in one write, byte by byte, in random pieces.
+//!
+//! Rows that cannot be shown here, and where they are:
+//!
+//! | row | why | where |
+//! |---|---|---|
+//! | C08, C09, C10, C11, C13 | names are looked up and filtered in TypeScript | unit tests of `ts/`, integration |
+//! | C12 | proxies come later | - |
+//! | C15 | needs the system to pick our own port | `forebay-reactor`, `stream.rs`: its error is the one of C01 |
+//! | T07 | no option for revocation lists yet; the code is mapped | `error.rs` |
+//! | T10, T13, F, M, W, G rows | HTTP/2 | with it |
+//! | H17 | that names touch no prototype is JavaScript's part | unit tests of `ts/response` |
+//! | B17 | `Expect` is not offered | - |
+//! | B23 | the deadline is TypeScript's; the limit on gaps is here | integration |
+//! | B24 | the window of a stream's reader is TypeScript's; credit is here | integration |
+//! | B26 | 3xx pass as they are; following them is fetch's | unit tests of `ts/` |
+//! | P02, P04, P06, P07, P19 | limits and drains are the core's | `forebay-core`; `suite.rs` |
+//! | P24 | a panic in the core cannot be forced from outside; those of a sink can | `reuse.rs` |
+//! | R rows | what is submitted is checked again | `request.rs`; first in `ts/request` |
+#![allow(clippy::unwrap_used)]
+
+#[path = "fault/body.rs"]
+mod body;
+#[path = "fault/connect.rs"]
+mod connect;
+#[path = "fault/head.rs"]
+mod head;
+#[path = "fault/reuse.rs"]
+mod reuse;
+mod support;
+#[path = "fault/tls.rs"]
+mod tls;
