@@ -75,10 +75,14 @@ pub enum DrainReason {
     MaxRequests,
     /// H1: a `Keep-Alive: timeout` so short that the connection cannot be used again.
     KeepAliveHint,
-    /// `drain`.
+    /// `drain`, or `drain_connection` for no other reason.
     Manual,
+    /// Too many streams on it failed by our own doing.
+    LocalErrors,
     /// Its address is no longer one of the upstream's.
     AddressGone,
+    /// Its upstream is no longer healthy.
+    Unhealthy,
 }
 
 /// Who ended a connection.

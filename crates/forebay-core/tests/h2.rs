@@ -4,9 +4,9 @@
 mod support;
 
 use forebay_core::{
-    Class, CloseReason, ConnectFailureReason, ConnectionEnd, ConnectionId, DrainMode, FailureReason, GroupConfig,
-    H2Config, LimitName, OnCancel, OriginMemory, Pick, Ratio, ReplayPolicy, Scope, Stat, StreamEnd, StreamId,
-    UpstreamConfig,
+    Class, CloseReason, ConnectFailureReason, ConnectionEnd, ConnectionId, DrainMode, DrainReason, FailureReason,
+    GroupConfig, H2Config, LimitName, OnCancel, OriginMemory, Pick, Ratio, ReplayPolicy, Scope, Stat, StreamEnd,
+    StreamId, UpstreamConfig,
 };
 use support::{Scene, h2, limits, max_connections, ms};
 
@@ -555,6 +555,23 @@ fn inventory_074_a_lost_connection_fails_what_ran_and_a_new_one_serves_what_wait
     assert!(scene.failed.iter().all(|(_, reason, _)| *reason == FailureReason::ConnectionTermination));
     scene.connect(0);
     assert_eq!(scene.opens(), streams[19..]);
+}
+
+#[test]
+fn inventory_078_a_connection_that_the_shell_retires_drains_and_its_open_streams_finish() {
+    let mut scene = many(h2(100));
+    let streams = [scene.request(), scene.request()];
+    let id = scene.connect(0);
+    scene.group.drain_connection(scene.now, id, DrainReason::LocalErrors);
+    scene.turn();
+    let next = scene.request();
+    assert_eq!((scene.dials(), scene.closes().len(), scene.stat(Stat::CxCloseNotify)), (1, 0, 0));
+    for stream in streams {
+        scene.complete(stream);
+    }
+    assert_eq!((scene.closes(), scene.failed.len()), (vec![CloseReason::Drained], 0));
+    scene.connect(0);
+    assert_eq!(scene.opens(), [next]);
 }
 
 #[test]

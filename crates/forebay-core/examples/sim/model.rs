@@ -3,8 +3,14 @@
 //! It keeps lists and adds up; nothing is remembered that can be counted. No sums, no heaps, no places, no links: a mistake in one of
 //! the core's is a difference here. HTTP/3 early data is not modelled. Where the contract leaves an order open it takes the core's.
 
+#[path = "model/clock.rs"]
+pub mod clock;
 #[path = "model/connections.rs"]
 pub mod connections;
+#[path = "model/growth.rs"]
+pub mod growth;
+#[path = "model/pools.rs"]
+pub mod pools;
 #[path = "model/streams.rs"]
 pub mod streams;
 

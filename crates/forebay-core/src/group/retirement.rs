@@ -38,11 +38,11 @@ impl Group {
         }
     }
 
-    /// The address of the connection is no longer one of its upstream's: no new streams; what runs goes on.
-    pub fn address_gone(&mut self, now: Instant, id: ConnectionId) {
+    /// No new streams on this one connection, for a reason that the shell knows. What runs goes on; one that is not ready yet is left.
+    pub fn drain_connection(&mut self, now: Instant, id: ConnectionId, reason: DrainReason) {
         let Some(connection) = self.connections.get(id) else { return };
         let pool = connection.pool;
-        if self.retire(now, id, DrainReason::AddressGone) {
+        if self.retire(now, id, reason) {
             self.replace(now, pool);
         }
     }

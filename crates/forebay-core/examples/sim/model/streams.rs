@@ -7,7 +7,7 @@ use forebay_core::{
     Stat, StreamEnd,
 };
 
-use super::connections::Grown;
+use super::growth::Grown;
 use super::{Is, Model, Request, Run, Told, fail};
 
 /// A new stream, as the world asks for it.
