@@ -20,6 +20,12 @@ export type Attempt =
       readonly then: 'replay' | 'retry' | 'gave-up'
     }
 
+/** `address:port` of a peer as it is shown; `unix:path` for a Unix socket, whose port is 0. */
+export function endpointText(address: string, port: number): string {
+  if (port === 0) return `unix:${address}`
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
 /** A try that failed and was the last one. */
 export function lastAttempt(endpoint: string | null, code: ErrorCode, durationMs: number): Attempt {
   // biome-ignore lint/suspicious/noThenProperty: the word of the public type; it is a string, so nothing can take it for a promise.

@@ -5,6 +5,7 @@
 // Nothing is written while the caller's code may run (`#busy`): what must be said then is said right after.
 // Used by `pool/native-pool.ts`. Not here: the bytes of records (`encode.ts`, `decode.ts`).
 
+import { endpointText } from '../errors/attempt.js'
 import { CODES, PHASES } from '../errors/codes.js'
 import { InternalError, RequestError } from '../errors/errors.js'
 import { type DeliverySink, Slab } from './decode.js'
@@ -303,7 +304,11 @@ export class Channel implements DeliverySink {
   }
 
   fail(id: number, failure: NativeFailure, connection: number): void {
-    if (connection !== 0) failure.connection = this.#connections.get(connection) ?? null
+    const facts = connection === 0 ? undefined : this.#connections.get(connection)
+    if (facts !== undefined) {
+      failure.connection = facts
+      failure.endpoint = endpointText(facts.address, facts.port)
+    }
     this.#ended(id).fail(failure)
   }
 

@@ -144,8 +144,8 @@ export interface NativeFailure {
   readonly number: number
   /** The cause, for humans; may be empty. */
   readonly text: string
-  /** `address:port`; empty where none was reached. */
-  readonly endpoint: string
+  /** `address:port`; empty where none was reached. Of a known connection filled in by the channel. */
+  endpoint: string
   readonly reused: boolean
 }
 

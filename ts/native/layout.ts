@@ -204,7 +204,7 @@ export const disconnected = {
 export const draining = {
   /** Pool. */
   POOL: 3,
-  /** 0 goaway, 1 max-duration, 2 max-requests, 3 close-header, 4 keep-alive-hint, 5 manual, 6 address-gone. */
+  /** 0 goaway, 1 max-duration, 2 max-requests, 3 close-header, 4 keep-alive-hint, 5 manual, 6 address-gone, 7 unhealthy, 8 local-errors. */
   REASON: 4,
   /** Length of the record in words. */
   WORDS: 5,

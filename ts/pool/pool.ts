@@ -44,6 +44,8 @@ export type DrainReason =
   | 'keep-alive-hint'
   | 'manual'
   | 'address-gone'
+  | 'unhealthy'
+  | 'local-errors'
 
 /** Events of a pool. There is no `error` event: errors end in promises. */
 export type PoolEvents = {

@@ -20,6 +20,8 @@ const DRAIN_REASONS: readonly DrainReason[] = [
   'keep-alive-hint',
   'manual',
   'address-gone',
+  'unhealthy',
+  'local-errors',
 ]
 
 /** The limits of the core, in the order in which records count them. */

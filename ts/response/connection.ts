@@ -2,7 +2,7 @@
 //
 // Used by `response.ts` and `pool/`. Not here: what the pool does with connections (the core).
 
-import type { Protocol } from '../errors/attempt.js'
+import { endpointText, type Protocol } from '../errors/attempt.js'
 
 /** What is known of a connection from the moment it can be used. */
 export interface ConnectionFacts {
@@ -38,8 +38,7 @@ export function protocolOf(facts: ConnectionFacts): Protocol {
 
 /** `ip:port`, `[ip6]:port` or `unix:path`. */
 export function endpointOf(facts: ConnectionFacts): string {
-  if (facts.port === 0) return `unix:${facts.address}`
-  return facts.address.includes(':') ? `[${facts.address}]:${facts.port}` : `${facts.address}:${facts.port}`
+  return endpointText(facts.address, facts.port)
 }
 
 /** The form that is shown. */

@@ -247,6 +247,8 @@ impl Sink for Outlet {
             DrainReason::KeepAliveHint => 4,
             DrainReason::Manual => 5,
             DrainReason::AddressGone => 6,
+            DrainReason::Unhealthy => 7,
+            DrainReason::LocalErrors => 8,
         };
         let words = [deliver_kind::DRAINING, connection, pool, reason];
         debug_assert_eq!(words.len() + 1, draining::WORDS as usize);
@@ -300,6 +302,7 @@ impl Sink for Outlet {
             Class::Maybe => 1,
             Class::Unprocessed => 2,
         };
+        let endpoint = failure.endpoint.map(|e| e.to_string()).unwrap_or_default();
         let words = [
             deliver_kind::FAIL | flags << 8,
             request,
@@ -309,12 +312,15 @@ impl Sink for Outlet {
             connection,
             failure.number,
             to_u32(failure.text.len()),
-            0,
+            to_u32(endpoint.len()),
         ];
         debug_assert_eq!(words.len() + 1, fail::WORDS as usize);
         let mut out = self.out.borrow_mut();
         out.terminals += 1;
-        out.record(&words, |out| out.extend_from_slice(failure.text.as_bytes()));
+        out.record(&words, |out| {
+            out.extend_from_slice(failure.text.as_bytes());
+            out.extend_from_slice(endpoint.as_bytes());
+        });
     }
 
     fn pool_closed(&self, pool: PoolId) {

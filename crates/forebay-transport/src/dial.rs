@@ -50,11 +50,15 @@ pub(crate) async fn dial(
     let Some(tls) = &config.tls else {
         return Ok((Dialled { peer, connect, tls: Duration::ZERO }, Io::clear(stream, bounds)));
     };
-    let connector = TlsConnector::from(tls.config.clone());
-    let stream = connector.connect(tls.server_name.clone(), Counted::new(stream)).await.map_err(|e| tls_failure(&e))?;
+    let place = |failure: Failure| match peer {
+        Peer::Ip(ip, port) => failure.at(SocketAddr::new(ip, port)),
+        Peer::Unix(_) => failure,
+    };
+    let shaken = TlsConnector::from(tls.config.clone()).connect(tls.server_name.clone(), Counted::new(stream)).await;
+    let stream = shaken.map_err(|e| place(tls_failure(&e)))?;
     if !speaks_h1(stream.get_ref().1.alpn_protocol(), &tls.config.alpn_protocols) {
         let text = "the peer selected no protocol that was offered, or one that is not spoken here";
-        return Err(Failure::new(Code::TlsAlpn, Phase::Tls, Class::Never, text));
+        return Err(place(Failure::new(Code::TlsAlpn, Phase::Tls, Class::Never, text)));
     }
     let tls = handle.now().saturating_duration_since(connected);
     Ok((Dialled { peer, connect, tls }, Io::tls(stream, bounds)))
@@ -163,10 +167,11 @@ impl<'a> Race<'a> {
             [] => {
                 Failure::new(Code::ConnectUnreachable, Phase::Connect, Class::Unprocessed, "no address to connect to")
             }
-            [(address, failure)] => Failure { text: format!("{address}: {}", failure.text), ..failure.clone() },
+            [(address, failure)] => failure.clone().at(*address),
             several => {
                 let list: Vec<_> = several.iter().map(|(address, f)| format!("{address}: {}", f.text)).collect();
                 Failure::new(Code::ConnectFailed, Phase::Connect, Class::Unprocessed, &list.join("; "))
+                    .at(several[several.len() - 1].0)
             }
         }
     }

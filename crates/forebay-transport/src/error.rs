@@ -6,6 +6,7 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 
 use forebay_core::Class;
 
@@ -216,6 +217,8 @@ pub struct Failure {
     pub class: Class,
     /// What happened, in words; not stable.
     pub text: String,
+    /// The address that was tried last; of a known connection `None`, because its number says it.
+    pub endpoint: Option<SocketAddr>,
     /// Belongs to the code: the limit that was met, the time-out in ms; else 0.
     pub number: u32,
 }
@@ -224,7 +227,14 @@ impl Failure {
     /// A failure with a text of ours, or of a peer: capped and escaped.
     #[must_use]
     pub fn new(code: Code, phase: Phase, class: Class, text: &str) -> Self {
-        Self { code, phase, class, text: plain(text), number: 0 }
+        Self { code, phase, class, text: plain(text), endpoint: None, number: 0 }
+    }
+
+    /// The same with the address that was tried.
+    #[must_use]
+    pub fn at(mut self, endpoint: SocketAddr) -> Self {
+        self.endpoint = Some(endpoint);
+        self
     }
 
     /// The same with the number that belongs to the code.

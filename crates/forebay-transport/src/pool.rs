@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use forebay_core::{
-    Admission, Class, ConnectFailure, ConnectFailureReason, ConnectionEnd, ConnectionId, Effect, Event, Group,
-    LimitName, NewStream, Priority, Scope, Stat, StreamEnd, StreamFailure, StreamId, UpstreamId,
+    Admission, Class, ConnectFailure, ConnectFailureReason, ConnectionEnd, ConnectionId, DrainReason, Effect, Event,
+    Group, LimitName, NewStream, Priority, Scope, Stat, StreamEnd, StreamFailure, StreamId, UpstreamId,
 };
 use forebay_reactor::{Handle, Timer};
 use http::{Request, StatusCode};
@@ -141,7 +141,7 @@ impl Pool {
         let addresses = self.addresses();
         let links: Vec<_> = self.links.borrow().iter().flatten().cloned().collect();
         for link in links.iter().filter(|link| link.leads_elsewhere(&addresses)) {
-            self.core.borrow_mut().address_gone(self.shared.now(), link.id);
+            self.core.borrow_mut().drain_connection(self.shared.now(), link.id, DrainReason::AddressGone);
         }
         self.turn();
     }
@@ -540,7 +540,17 @@ impl Pool {
         let (told, via) = match (known, dial) {
             (Some(known), _) => known,
             (None, Some(dial)) => (dial, None),
-            (None, None) => (refusal::refused(failure.reason, &self.config, priority, failure.class), None),
+            (None, None) => {
+                let refused = refusal::refused(failure.reason, &self.config, priority, failure.class);
+                let tried = self.addresses().first().copied().filter(|_| refused.code == Code::ConnectTimeout);
+                (
+                    match tried {
+                        Some(address) => refused.at(address),
+                        None => refused,
+                    },
+                    None,
+                )
+            }
         };
         self.shared.fail(request, &told, via);
     }

@@ -5,13 +5,16 @@
 
 use bytes::Bytes;
 use forebay_core::{MethodClass, Priority};
-use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
 use crate::body::RequestBody;
 use crate::error::{Code, Failure, Phase};
 use crate::sink::{PoolId, RequestId};
 use forebay_core::Class;
+
+/// Longest method, in bytes. Source: row R07 of the hostile upstreams.
+const MAX_METHOD: usize = 64;
 
 /// What a caller submits.
 #[derive(Clone, Debug)]
@@ -53,6 +56,10 @@ impl Submission {
     /// `FB_INVALID_REQUEST` that names the part, never its value.
     pub fn to_h1(&self, authority: &HeaderValue) -> Result<Request<RequestBody>, Failure> {
         let method = Method::from_bytes(&self.method).map_err(|_| invalid("method"))?;
+        // A tunnel is not a request.
+        if self.method.len() > MAX_METHOD || method == Method::CONNECT {
+            return Err(invalid("method"));
+        }
         let uri = Uri::from_maybe_shared(self.path.clone()).map_err(|_| invalid("path"))?;
         if uri.authority().is_some() || self.path.iter().any(|b| !(0x21..=0x7e).contains(b) || *b == b'#') {
             return Err(invalid("path"));
@@ -85,8 +92,16 @@ impl Submission {
             if is_ours(&name) {
                 return Err(invalid("headers"));
             }
+            let sound = match name {
+                HOST => into.is_empty() && is_authority(&value),
+                TE => value.eq_ignore_ascii_case(b"trailers"),
+                _ => true,
+            };
+            if !sound {
+                return Err(invalid("headers"));
+            }
             let value = HeaderValue::from_maybe_shared(value).map_err(|_| invalid("headers"))?;
-            into.append(name, value);
+            into.try_append(name, value).map_err(|_| invalid("headers"))?;
         }
         Ok(())
     }
@@ -96,6 +111,12 @@ impl Submission {
         let length = rest.iter().position(|b| *b == 0).ok_or_else(|| invalid("headers"))?;
         Ok(self.fields.slice(from..from + length))
     }
+}
+
+/// Whether a `Host` can be this: what would end the name, or hide another before it, is not in it (rows R10 and R12).
+fn is_authority(value: &[u8]) -> bool {
+    let sound = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]".contains(b);
+    !value.is_empty() && value.iter().all(sound)
 }
 
 /// Framing and hop-by-hop fields: never the caller's (rows R13 and R17).
@@ -152,23 +173,123 @@ mod tests {
         assert!(!build("GET", "/", b"").unwrap().headers().contains_key(CONTENT_LENGTH));
     }
 
-    #[test]
-    fn bytes_that_would_change_the_message_are_refused_by_name_of_the_part() {
-        for (method, path, fields, part) in [
-            ("G T", "/", &b""[..], "method"),
-            ("", "/", b"", "method"),
-            ("GET", "/a b", b"", "path"),
-            ("GET", "/a\r\nx: y", b"", "path"),
-            ("GET", "http://other.test/", b"", "path"),
-            ("GET", "", b"", "path"),
-            ("GET", "/", b"x\0a\r\nb\0", "headers"),
-            ("GET", "/", b"x y\0a\0", "headers"),
-            ("GET", "/", b"\0a\0", "headers"),
-            ("GET", "/", b"x\0unfinished", "headers"),
-            ("GET", "/", b"transfer-encoding\0chunked\0", "headers"),
-            ("GET", "/", b"content-length\x001\0", "headers"),
-        ] {
+    /// What is refused names the part, and never shows what was in it.
+    fn refused(part: &str, cases: &[(&'static str, &'static str, &'static [u8])]) {
+        for (method, path, fields) in cases {
             assert_eq!(build(method, path, fields).unwrap_err(), part, "{method:?} {path:?} {fields:?}");
         }
+    }
+
+    #[test]
+    fn r01_values_with_line_ends_or_controls_are_refused() {
+        refused(
+            "headers",
+            &[
+                ("GET", "/", b"x\0a\r\nb\0"),
+                ("GET", "/", b"x\0a\nb\0"),
+                ("GET", "/", b"x\0a\rb\0"),
+                ("GET", "/", b"x\0a\x7fb\0"),
+                ("GET", "/", b"x\0a\0b\0"),
+                ("GET", "/", b"x\0unfinished"),
+                ("GET", "/", b"x"),
+            ],
+        );
+    }
+
+    #[test]
+    fn r03_values_beyond_ascii_are_sent_as_they_are() {
+        let request = build("GET", "/", b"x\0\x80\xff\t.\0").unwrap();
+        assert_eq!(request.headers()["x"].as_bytes(), b"\x80\xff\t.");
+    }
+
+    #[test]
+    fn r05_unsound_names_are_refused() {
+        refused(
+            "headers",
+            &[
+                ("GET", "/", b"x y\0a\0"),
+                ("GET", "/", b"x:\0a\0"),
+                ("GET", "/", b":path\0a\0"),
+                ("GET", "/", b"x\r\0a\0"),
+                ("GET", "/", b"x\n\0a\0"),
+                ("GET", "/", b"x\xe4\0a\0"),
+                ("GET", "/", b"\0a\0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn r07_unsound_methods_are_refused() {
+        const LONG: &str = "ABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDE";
+        for method in ["G T", "", "GET\r\nx: y", "GET\n", LONG, "CONNECT"] {
+            refused("method", &[(method, "/", b"")]);
+        }
+        assert!(build(&LONG[1..], "/", b"").is_ok());
+    }
+
+    #[test]
+    fn r08_r09_paths_that_are_more_than_a_path_are_refused() {
+        for path in [
+            "/a b",
+            "/a\r\nx: y",
+            "/a\tb",
+            "/\u{7f}",
+            "/\u{e4}",
+            "a",
+            "",
+            "http://other.test/",
+            "/a#b",
+            "other.test:80",
+        ] {
+            refused("path", &[("GET", path, b"")]);
+        }
+    }
+
+    #[test]
+    fn r10_r12_a_host_is_one_authority() {
+        for fields in [
+            &b"host\0a\r\nb\0"[..],
+            b"host\0a.test\0host\0b.test\0",
+            b"x\0y\0host\0a.test\0",
+            b"host\0user@a.test\0",
+            b"host\0a.test/b\0",
+            b"host\0a.test b\0",
+            b"host\0a.test\\b\0",
+            b"host\0a%00.test\0",
+            b"host\0a\xe3\x80\x82test\0",
+            b"host\0\0",
+        ] {
+            assert_eq!(
+                submission("GET", "/", fields).to_h1(&HeaderValue::from_static("u")).unwrap_err().text,
+                "headers"
+            );
+        }
+        assert_eq!(build("GET", "/", b"host\0[::1]:80\0").unwrap().headers()[HOST], "[::1]:80");
+    }
+
+    #[test]
+    fn r13_r14_r17_framing_is_ours() {
+        for name in [
+            "transfer-encoding\0chunked\0",
+            "content-length\x001\0",
+            "connection\0close\0",
+            "keep-alive\0timeout=5\0",
+            "proxy-connection\0close\0",
+            "upgrade\0h2c\0",
+            "expect\x00100-continue\0",
+            "http2-settings\0AAMAAABk\0",
+            "te\0gzip\0",
+            "Transfer-Encoding\0chunked\0",
+        ] {
+            refused("headers", &[("GET", "/", name.as_bytes())]);
+        }
+        assert_eq!(build("GET", "/", b"te\0trailers\0").unwrap().headers()[TE], "trailers");
+    }
+
+    #[test]
+    fn r19_more_fields_than_a_map_can_hold_are_refused() {
+        let fields = (0..40_000).map(|n| format!("x-{n}\0v\0")).collect::<Vec<_>>().concat();
+        let submission = Submission { fields: fields.into(), ..submission("GET", "/", b"") };
+        assert_eq!(submission.to_h1(&HeaderValue::from_static("u")).unwrap_err().text, "headers");
     }
 }
