@@ -225,10 +225,12 @@ fn b20_an_answer_before_the_end_of_the_connection_is_heard() {
 
 #[test]
 fn b20_a_connection_that_ends_while_we_upload_is_lost() {
-    for (end, code) in [
-        (Script::new().reset(), Code::ConnectionReset),
-        (Script::new().step(Step::Drop), Code::ConnectionReset),
-        (Script::new().close(), Code::ConnectionClosed),
+    let (reset, closed) = (Code::ConnectionReset, Code::ConnectionClosed);
+    for (end, codes) in [
+        (Script::new().reset(), [reset, reset]),
+        (Script::new().close(), [closed, closed]),
+        // RST if bytes of ours are unread at that moment, else FIN.
+        (Script::new().step(Step::Drop), [reset, closed]),
     ] {
         let mut script = Script::new().step(Step::Read(100_000));
         script.steps.extend(end.steps);
@@ -236,7 +238,8 @@ fn b20_a_connection_that_ends_while_we_upload_is_lost() {
         let mut world = World::new(config(server.addr()));
         let id = world.post("/", vec![b'u'; 30_000_000]);
         let failure = world.answer(id).failure.unwrap();
-        assert_eq!((failure.code, failure.phase, failure.class), (code, Phase::Head, Class::Maybe));
+        assert!(codes.contains(&failure.code), "{failure}");
+        assert_eq!((failure.phase, failure.class), (Phase::Head, Class::Maybe));
         let next = world.get("/");
         assert_eq!(world.answer(next).body, b"ok");
         assert_eq!(server.connections().len(), 2, "not replayed");
