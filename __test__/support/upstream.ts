@@ -99,9 +99,10 @@ export async function startScripted(...scripts: readonly (readonly Step[])[]): P
   }
 }
 
-/** A port of loopback that never answers: the queue of connections is full and nobody takes any. Linux. */
-export async function startBlackHole(): Promise<Program> {
-  return start(['script', '--backlog', '1', '--door', 'deaf', '--full-backlog', '--script', '[[]]'], {})
+/** A port that never answers: the queue of connections is full and nobody takes any. Linux. `port` 0: any. */
+export async function startBlackHole(host = '127.0.0.1', port = 0): Promise<Program> {
+  const where = ['--host', host, '--port', String(port)]
+  return start(['script', ...where, '--backlog', '1', '--door', 'deaf', '--full-backlog', '--script', '[[]]'], {})
 }
 
 /** A port of loopback where nobody listens: the door is shut, so that nobody else can take it either. */
