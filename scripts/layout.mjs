@@ -7,6 +7,6 @@ const file = join(root, 'ts/native/layout.ts')
 
 main(async () => {
   const env = { FOREBAY_LAYOUT_OUT: file }
-  await run('cargo', ['test', '-p', 'forebay-napi', '--release', '--locked', 'layout'], { env })
+  await run('cargo', ['test', '-p', 'forebay-napi', '--locked', 'layout'], { env })
   await runNode(tool.biome, ['format', '--write', file])
 })

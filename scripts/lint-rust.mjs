@@ -1,4 +1,4 @@
-// The Rust half of npm run lint. The release profile, because its build scripts (TLS in C) are built anyway.
+// The Rust half of npm run lint. In the release profile, because the addon's build has run its build scripts (TLS in C) already.
 import { main, run } from './lib/run.mjs'
 
 main(async () => {

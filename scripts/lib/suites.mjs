@@ -4,17 +4,9 @@ import { tool } from './paths.mjs'
 import { buildTestkit } from './testkit.mjs'
 import { buildBench, buildPackage, buildTests } from './typescript.mjs'
 
-/** These two are small: with debug assertions. The others share the release build of the addon, whose TLS takes long. */
-const DEBUG_CRATES = ['forebay-core', 'forebay-reactor']
-const RELEASE_CRATES = ['forebay-transport', 'forebay-napi', 'forebay-testkit']
-
-export async function rust(tally) {
-  await tally.cargo(['--locked', ...packages(DEBUG_CRATES)])
-  await tally.cargo(['--locked', '--release', ...packages(RELEASE_CRATES)])
-}
-
-function packages(names) {
-  return names.flatMap(name => ['-p', name])
+/** In the development profile: debug assertions hold, and a test binary links in a second, not half a minute (the addon has LTO). */
+export function rust(tally) {
+  return tally.cargo(['--workspace', '--locked'])
 }
 
 /** Everything that a run of ava needs, whichever Node runs it. */
