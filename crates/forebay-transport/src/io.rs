@@ -263,3 +263,76 @@ impl Write for Io {
         }
     }
 }
+
+// Elsewhere a reset takes with it what was not read.
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::future::poll_fn;
+    use std::io::Write as _;
+    use std::net::TcpListener;
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use forebay_reactor::{Clock, ConnectOptions, Reactor};
+    use hyper::rt::ReadBuf as HyperBuf;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { head_bytes: 64 * 1024, head_fields: 100 };
+
+    /// Reads once what is there: the bytes, or the error.
+    fn read(reactor: &Reactor, io: &mut Io) -> io::Result<Vec<u8>> {
+        let mut space = [0; 256];
+        let mut buf = HyperBuf::new(&mut space);
+        for _ in 0..1_000 {
+            let cx = &mut Context::from_waker(Waker::noop());
+            if let Poll::Ready(result) = Pin::new(&mut *io).poll_read(cx, buf.unfilled()) {
+                return result.map(|()| buf.filled().to_vec());
+            }
+            reactor.select(Some(Duration::from_millis(20)));
+        }
+        panic!("nothing came");
+    }
+
+    /// What the peer said before it reset the connection is heard although our write meets the reset first; and the end is
+    /// the reset, not a FIN, though the failed write has used the socket's error up.
+    #[test]
+    fn an_answer_before_a_reset_outlives_a_failed_write() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let reactor = Reactor::new(Clock::System).unwrap();
+        let handle = reactor.handle();
+        let stream = Stream::connect(&handle, listener.local_addr().unwrap(), &ConnectOptions::default()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let connected = Rc::new(RefCell::new(None));
+        let slot = connected.clone();
+        handle.spawn(async move {
+            poll_fn(|cx| stream.poll_connected(cx)).await.unwrap();
+            *slot.borrow_mut() = Some(stream);
+        });
+        while connected.borrow().is_none() {
+            reactor.turn(Some(Duration::from_millis(5)));
+        }
+        let mut io = Io::clear(connected.take().unwrap(), BOUNDS);
+        let watch = io.watch();
+        watch.begin(false);
+
+        let answer = b"HTTP/1.1 413 Too Large\r\n\r\n";
+        peer.write_all(answer).unwrap();
+        socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        // The reactor has not looked since: only the write can know.
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut refused = 0;
+        while io.unwritable.is_none() {
+            refused = watch.written();
+            assert!(matches!(Write::poll_write(Pin::new(&mut io), cx, b"more"), Poll::Ready(Ok(4))));
+        }
+        assert_eq!(watch.written(), refused, "what nobody takes is not counted");
+        assert!(matches!(Write::poll_write(Pin::new(&mut io), cx, b"more"), Poll::Ready(Ok(4))));
+        assert!(matches!(Write::poll_flush(Pin::new(&mut io), cx), Poll::Ready(Ok(()))));
+
+        assert_eq!(read(&reactor, &mut io).unwrap(), answer);
+        assert!(is_end(read(&reactor, &mut io).unwrap_err().kind()), "no orderly end");
+    }
+}
