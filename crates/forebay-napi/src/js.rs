@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use napi::bindgen_prelude::{Function, Uint8Array};
-use napi::{JsValue, sys};
+use napi::{Env, JsValue, sys};
 
 /// Runs `body`; a panic in it ends here. `None` then: the panic hook has printed it, and what it hit fails by its guard.
 pub(crate) fn guarded<R>(body: impl FnOnce() -> R) -> Option<R> {
@@ -33,42 +33,50 @@ impl Memory {
     }
 }
 
-/// A function of JavaScript that takes a number; kept until `drop_in`.
+/// A function of JavaScript that takes a number; kept until `forget`.
 pub(crate) struct Callback {
     env: sys::napi_env,
     function: sys::napi_ref,
+    context: sys::napi_async_context,
 }
 
 impl Callback {
-    pub(crate) fn new(env: sys::napi_env, function: &Function<'_, u32, ()>) -> napi::Result<Self> {
-        let mut reference = ptr::null_mut();
+    pub(crate) fn new(env: Env, function: &Function<'_, u32, ()>) -> napi::Result<Self> {
+        let name = env.create_string("forebay")?;
+        let env = env.raw();
+        let (mut reference, mut context) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: `env` is the environment that calls us, `function` a live value of it.
-        let status = unsafe { sys::napi_create_reference(env, function.raw(), 1, &raw mut reference) };
-        napi::check_status!(status)?;
-        Ok(Self { env, function: reference })
+        unsafe {
+            napi::check_status!(sys::napi_create_reference(env, function.raw(), 1, &raw mut reference))?;
+            napi::check_status!(sys::napi_async_init(env, ptr::null_mut(), name.raw(), &raw mut context))?;
+        }
+        Ok(Self { env, function: reference, context })
     }
 
-    /// Calls it from outside of JavaScript (a callback of libuv); microtasks run after it.
+    /// Calls it from outside of JavaScript (a callback of libuv). Ticks and microtasks run after it, as after any callback
+    /// of Node's own: what they throw is the process's to know. Ours throws nothing, unless its worker is being terminated.
     pub(crate) fn call(&self, number: u32) {
         let env = self.env;
         // SAFETY: on the environment's thread, outside of any call into it, before its teardown (the owner forgets the
-        // callback in its cleanup hook). The scope closes every handle made here.
+        // callback in its cleanup hook). The scopes close every handle made here; the context lives until `forget`.
         unsafe {
-            let mut scope = ptr::null_mut();
-            if sys::napi_open_handle_scope(env, &raw mut scope) != sys::Status::napi_ok {
+            let mut handles = ptr::null_mut();
+            if sys::napi_open_handle_scope(env, &raw mut handles) != sys::Status::napi_ok {
                 return;
             }
-            let (mut function, mut receiver, mut argument, mut result) =
-                (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+            let (mut function, mut receiver, mut argument, mut result, mut scope) =
+                (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
             let ready = sys::napi_get_reference_value(env, self.function, &raw mut function) == sys::Status::napi_ok
                 && sys::napi_get_global(env, &raw mut receiver) == sys::Status::napi_ok
-                && sys::napi_create_uint32(env, number, &raw mut argument) == sys::Status::napi_ok;
+                && sys::napi_create_uint32(env, number, &raw mut argument) == sys::Status::napi_ok
+                && sys::napi_open_callback_scope(env, receiver, self.context, &raw mut scope) == sys::Status::napi_ok;
             if ready {
-                let no_context = ptr::null_mut();
-                sys::napi_make_callback(env, no_context, receiver, function, 1, &raw const argument, &raw mut result);
+                sys::napi_call_function(env, receiver, function, 1, &raw const argument, &raw mut result);
+                clear_exception(env);
+                sys::napi_close_callback_scope(env, scope);
                 clear_exception(env);
             }
-            sys::napi_close_handle_scope(env, scope);
+            sys::napi_close_handle_scope(env, handles);
         }
     }
 
@@ -77,6 +85,7 @@ impl Callback {
         // SAFETY: as `call`; called once, by the owner's cleanup hook.
         unsafe {
             sys::napi_delete_reference(self.env, self.function);
+            sys::napi_async_destroy(self.env, self.context);
         }
     }
 }

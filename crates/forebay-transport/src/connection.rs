@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use forebay_core::{ConnectionId, StreamId};
 
 use crate::dial::{Dialled, dial};
-use crate::error::Failure;
+use crate::error::{Failure, Phase};
 use crate::h1::H1;
 use crate::pool::Pool;
 use crate::sink::{ConnectionNumber, Peer, RequestId};
@@ -53,6 +53,8 @@ pub(crate) struct Link {
     announced: Cell<bool>,
     /// Where it is connected to, by TCP.
     address: Cell<Option<SocketAddr>>,
+    /// How far the dial has come.
+    phase: Cell<Phase>,
 }
 
 impl Link {
@@ -66,6 +68,7 @@ impl Link {
             running: Cell::new(false),
             announced: Cell::new(false),
             address: Cell::new(None),
+            phase: Cell::new(Phase::Connect),
         })
     }
 
@@ -91,6 +94,26 @@ impl Link {
 
     pub(crate) fn announce(&self, peer: &Peer) {
         self.announced.set(true);
+        self.reach(peer);
+    }
+
+    /// The address was reached; the TLS handshake begins.
+    pub(crate) fn shaking(&self, peer: &Peer) {
+        self.phase.set(Phase::Tls);
+        self.reach(peer);
+    }
+
+    /// How far the dial has come.
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// The address that was reached, if any.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address.get()
+    }
+
+    fn reach(&self, peer: &Peer) {
         if let Peer::Ip(ip, port) = peer {
             self.address.set(Some(SocketAddr::new(*ip, *port)));
         }
@@ -157,9 +180,9 @@ impl Connection {
     /// A connection that is about to be dialled.
     pub(crate) fn new(pool: Rc<Pool>, link: Rc<Link>) -> Self {
         let dialling = {
-            let pool = pool.clone();
+            let (pool, link) = (pool.clone(), link.clone());
             Box::pin(async move {
-                let (dialled, io) = dial(&pool.shared.handle, &pool.config, &pool.addresses()).await?;
+                let (dialled, io) = dial(&pool.shared.handle, &pool.config, &pool.addresses(), &link).await?;
                 let h1 = H1::start(&pool, io).await.map_err(|e| crate::error::h1_head_failure(&e, false))?;
                 Ok((dialled, h1))
             })

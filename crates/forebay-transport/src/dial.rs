@@ -12,6 +12,7 @@ use forebay_reactor::{ConnectOptions, Handle, Stream, Timer};
 use tokio_rustls::TlsConnector;
 
 use crate::config::PoolConfig;
+use crate::connection::Link;
 use crate::counted::Counted;
 use crate::error::{Code, Failure, Phase, connect_failure, tls_failure};
 use crate::h1::Bounds;
@@ -36,6 +37,7 @@ pub(crate) async fn dial(
     handle: &Handle,
     config: &PoolConfig,
     addresses: &[SocketAddr],
+    link: &Link,
 ) -> Result<(Dialled, Io), Failure> {
     let started = handle.now();
     let (stream, peer) = if let Some(path) = &config.socket_path {
@@ -50,6 +52,7 @@ pub(crate) async fn dial(
     let Some(tls) = &config.tls else {
         return Ok((Dialled { peer, connect, tls: Duration::ZERO }, Io::clear(stream, bounds)));
     };
+    link.shaking(&peer);
     let place = |failure: Failure| match peer {
         Peer::Ip(ip, port) => failure.at(SocketAddr::new(ip, port)),
         Peer::Unix(_) => failure,

@@ -29,7 +29,14 @@ impl Driver {
     #[must_use]
     pub fn new(handle: Handle, sink: Rc<dyn Sink>) -> Self {
         let epoch = handle.now();
-        let shared = Shared { handle, sink, exchanges: Exchanges::default(), epoch, numbers: Cell::new(0) };
+        let shared = Shared {
+            handle,
+            sink,
+            exchanges: Exchanges::default(),
+            changed: RefCell::default(),
+            epoch,
+            numbers: Cell::new(0),
+        };
         Self { shared: Rc::new(shared), pools: RefCell::default() }
     }
 
@@ -101,6 +108,19 @@ impl Driver {
         let pools = std::mem::take(&mut *self.pools.borrow_mut());
         for pool in pools.into_values() {
             pool.destroy();
+        }
+    }
+
+    /// To be called before answers are taken away: tells what was gathered since the last call, and shows the core of each
+    /// pool that may count differently now.
+    pub fn settle(&self, mut show: impl FnMut(PoolId, &Group)) {
+        let changed = std::mem::take(&mut *self.shared.changed.borrow_mut());
+        for id in changed {
+            let found = self.pools.borrow().get(&id).cloned();
+            if let Some(pool) = found {
+                pool.settle();
+                pool.with_core(|core| show(id, core));
+            }
         }
     }
 

@@ -401,6 +401,12 @@ pub fn is_violation(error: &hyper::Error) -> bool {
     }
 }
 
+/// Whether the connection was broken off, rather than ended in order.
+#[must_use]
+pub fn is_reset(error: &hyper::Error) -> bool {
+    matches!(cause(error), Cause::Io(kind) if kind != ErrorKind::UnexpectedEof)
+}
+
 /// Whether the fault breaks the protocol.
 pub(crate) const fn is_breach(fault: Fault) -> bool {
     !matches!(fault, Fault::IdleTimeoutNotice)

@@ -63,7 +63,7 @@ impl EventLoop {
             outlet,
             intake: RefCell::default(),
             slab: RefCell::new(Memory::new(slab)),
-            deliver: Callback::new(env.raw(), deliver)?,
+            deliver: Callback::new(env, deliver)?,
             poll: Cell::new(None),
             timer: Cell::new(None),
             armed: Cell::new(None),
@@ -151,6 +151,7 @@ impl EventLoop {
     }
 
     fn fill(&self) -> usize {
+        self.driver.settle(|_, _| {});
         let mut out = self.outlet.outbox().borrow_mut();
         self.open.set(self.open.get().saturating_sub(out.take_terminals()));
         out.fill(self.slab.borrow_mut().bytes_mut())

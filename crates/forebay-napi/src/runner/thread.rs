@@ -143,9 +143,6 @@ struct Remote {
     driver: Driver,
     outlet: Rc<Outlet>,
     intake: Intake,
-    pools: Vec<u32>,
-    /// Something happened since the counters were last copied.
-    touched: bool,
 }
 
 impl Desk {
@@ -181,13 +178,11 @@ impl Desk {
                 let outlet = Rc::new(Outlet::default());
                 let driver = Driver::new(self.reactor.handle(), outlet.clone());
                 let intake = Intake::default();
-                self.channels
-                    .insert(channel, Remote { post, driver, outlet, intake, pools: Vec::new(), touched: false });
+                self.channels.insert(channel, Remote { post, driver, outlet, intake });
             }
             Command::AddPool { channel, pool, config, seed } => {
                 if let Some(remote) = self.channels.get_mut(&channel) {
                     remote.driver.add_pool(pool, *config, seed);
-                    remote.pools.push(pool);
                 }
             }
             Command::Addresses { channel, pool, addresses } => {
@@ -197,14 +192,12 @@ impl Desk {
             }
             Command::Submit { channel, records } => {
                 if let Some(remote) = self.channels.get_mut(&channel) {
-                    remote.touched = true;
                     remote.intake.read(Bytes::from(records), &remote.driver);
                 }
             }
             Command::Forget { channel, pool } => {
                 if let Some(remote) = self.channels.get_mut(&channel) {
                     remote.driver.forget_pool(pool);
-                    remote.pools.retain(|known| *known != pool);
                     lock(&remote.post.parcel).stats.remove(&pool);
                 }
             }
@@ -217,20 +210,22 @@ impl Desk {
         }
     }
 
-    /// Hands over all that this turn completed.
+    /// Hands over all that this turn completed, and the counters of the pools that it changed.
     fn post(&mut self) {
         for remote in self.channels.values_mut() {
-            let mut out = remote.outlet.outbox().borrow_mut();
-            if out.is_empty() && !remote.touched {
+            let Remote { post, driver, outlet, .. } = remote;
+            let mut rows = Vec::new();
+            driver.settle(|pool, core| {
+                let mut row = vec![0.0; stats::names().len()];
+                stats::read(core, &mut row);
+                rows.push((pool, row));
+            });
+            let mut out = outlet.outbox().borrow_mut();
+            if rows.is_empty() && out.is_empty() {
                 continue;
             }
-            // A turn after the last answer may still close connections: the counters are copied once more then.
-            remote.touched = !out.is_empty();
-            let mut parcel = lock(&remote.post.parcel);
-            for pool in &remote.pools {
-                let row = parcel.stats.entry(*pool).or_insert_with(|| vec![0.0; stats::names().len()]);
-                remote.driver.with_core(*pool, |core| stats::read(core, row));
-            }
+            let mut parcel = lock(&post.parcel);
+            parcel.stats.extend(rows);
             if out.is_empty() {
                 continue;
             }
@@ -238,7 +233,7 @@ impl Desk {
             parcel.out.append(&mut out);
             if !parcel.signalled {
                 parcel.signalled = true;
-                remote.post.bell.ring();
+                post.bell.ring();
             }
         }
     }

@@ -31,7 +31,7 @@ use super::fields::{closes, keep_alive_hint};
 use super::reading::Reading;
 use crate::body::RequestBody;
 use crate::connection::{Interrupted, Link, Order};
-use crate::error::{Code, Failure, Phase, h1_body_failure, h1_head_failure, is_breach, is_violation};
+use crate::error::{Code, Failure, Phase, h1_body_failure, h1_head_failure, is_breach, is_reset, is_violation};
 use crate::io::{Io, Watch};
 use crate::pool::{Broken, Ended, Pool};
 use crate::sink::{Head, RequestId};
@@ -156,7 +156,7 @@ impl H1 {
         self.drive(cx);
         if let Some(result) = &self.over {
             // Stray bytes answer nobody.
-            pool.lost_idle(link, result.as_ref().is_err_and(is_violation));
+            pool.lost_idle(link, result.as_ref().map_or_else(ended_by, |()| Ended::ByPeer));
             return Step::Gone;
         }
         let Some((request, stream)) = link.take_next() else {
@@ -189,8 +189,7 @@ impl H1 {
                 let written = error.message().is_none() && self.watch.written() > waiting.before;
                 let (request, stream) = (waiting.request, waiting.stream);
                 if !written && !error.error().is_user() {
-                    let breach = is_violation(error.error());
-                    pool.lost_unwritten(link, Some(stream), if breach { Ended::Violation } else { Ended::ByPeer });
+                    pool.lost_unwritten(link, Some(stream), ended_by(error.error()));
                 } else {
                     let failure = h1_head_failure(&error.into_error(), written);
                     self.fail(pool, link, request, stream, failure);
@@ -383,6 +382,17 @@ impl H1 {
         };
         let started = self.watch.received() > received;
         pool.failed(link, Broken { request, stream, failure, ended, reused: self.answered, started });
+    }
+}
+
+/// Who ended a connection on which nothing was under way, and how.
+fn ended_by(error: &hyper::Error) -> Ended {
+    if is_violation(error) {
+        Ended::Violation
+    } else if is_reset(error) {
+        Ended::Reset
+    } else {
+        Ended::ByPeer
     }
 }
 

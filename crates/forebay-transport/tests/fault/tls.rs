@@ -262,7 +262,7 @@ fn t16_one_limit_holds_for_the_whole_handshake() {
         assert!(!world.has_ended(id));
         world.pass(Duration::from_millis(200));
         let answer = world.answer(id);
-        is(&answer, Code::ConnectTimeout, Phase::Connect, Class::Unprocessed);
+        is(&answer, Code::ConnectTimeout, Phase::Tls, Class::Unprocessed);
         server.signal(0);
         assert!(server.wait_until(PATIENCE, |all| all[0].end.is_some()), "X");
         assert_eq!(world.stat(Stat::CxConnectTimeout), 1);

@@ -1,0 +1,167 @@
+//! What the core says: effects, which are carried out in order, and events, which are passed on.
+
+use std::rc::Rc;
+
+use forebay_core::{Class, CloseReason, ConnectionId, Effect, Event, FailureReason, Priority, StreamFailure};
+
+use super::Pool;
+use crate::connection::{Connection, Link};
+use crate::error::{Code, Failure};
+use crate::refusal;
+use crate::sink::RequestId;
+
+impl Pool {
+    /// Ends a batch of inputs: lets the core serve what waits, does what it says, sets the alarm.
+    pub(crate) fn turn(self: &Rc<Self>) {
+        self.core.borrow_mut().end_turn(self.shared.now());
+        loop {
+            let effect = self.core.borrow_mut().poll_effect();
+            let Some(effect) = effect else { break };
+            self.act(effect);
+        }
+        self.dial_failure.take();
+        self.tell();
+        self.mark();
+        let deadline = self.core.borrow().next_deadline();
+        let mut alarm = self.alarm.borrow_mut();
+        match deadline {
+            _ if self.closed.get() => {}
+            Some(at) => alarm.reset(self.shared.epoch + at.since_epoch()),
+            None => alarm.clear(),
+        }
+    }
+
+    fn act(self: &Rc<Self>, effect: Effect) {
+        match effect {
+            Effect::Connect { connection, .. } => self.connect(connection),
+            Effect::Open { connection, stream, token } => {
+                let request = request_of(token);
+                self.shared.exchanges.with(request, |e| e.stream = stream);
+                if let Some(link) = self.link(connection) {
+                    link.open(request, stream);
+                }
+            }
+            Effect::Fail { token, failure, .. } => self.fail(request_of(token), failure),
+            // On HTTP/1.1 a `Close` follows, and the caller was told when it cancelled.
+            Effect::Reset { .. } => {}
+            Effect::Close { connection, reason } => {
+                if let Some(link) = self.link(connection) {
+                    if reason == CloseReason::ConnectTimeout {
+                        *self.dial_failure.borrow_mut() = Some((connection, self.connect_timed_out(&link)));
+                    }
+                    self.gone(&link, None);
+                    link.close();
+                }
+            }
+            Effect::UpstreamGone { .. } => {
+                self.closed.set(true);
+                self.alarm.borrow_mut().reset(self.shared.handle.now());
+                for _ in 0..self.closings.take() {
+                    self.shared.sink.pool_closed(self.id);
+                }
+            }
+        }
+    }
+
+    /// Passes on what observers may know. A connection that is gone within the turn is not reported as draining; refusals
+    /// are gathered until the driver settles.
+    fn tell(&self) {
+        loop {
+            let event = self.core.borrow_mut().poll_event();
+            match event {
+                Some(Event::Overflow { priority, limit }) => {
+                    *self.overflows.borrow_mut().entry((priority, limit)).or_default() += 1;
+                }
+                Some(Event::Draining { connection, reason, .. }) => {
+                    tracing::debug!(pool = %self.config.name, ?connection, ?reason, "draining");
+                    if let Some(link) = self.link(connection) {
+                        self.shared.sink.draining(self.id, link.number, reason);
+                    }
+                }
+                Some(Event::Closed { connection, cause, active, .. }) => {
+                    tracing::info!(pool = %self.config.name, ?connection, ?cause, active, "connection closed");
+                }
+                Some(Event::Connected { connection, protocol, .. }) => {
+                    tracing::info!(pool = %self.config.name, ?connection, ?protocol, "connection ready");
+                }
+                Some(Event::Replay { token, .. }) => {
+                    tracing::debug!(pool = %self.config.name, request = token, "replay");
+                }
+                Some(Event::PoolIdle { .. }) => {}
+                None => break,
+            }
+        }
+    }
+
+    fn connect(self: &Rc<Self>, connection: ConnectionId) {
+        let number = self.shared.numbers.get() + 1;
+        self.shared.numbers.set(number);
+        let link = Link::new(connection, number);
+        let mut links = self.links.borrow_mut();
+        let index = connection.index();
+        if index >= links.len() {
+            links.resize_with(index + 1, || None);
+        }
+        links[index] = Some(link.clone());
+        drop(links);
+        self.shared.handle.spawn(Connection::new(self.clone(), link));
+    }
+
+    fn link(&self, connection: ConnectionId) -> Option<Rc<Link>> {
+        self.links.borrow().get(connection.index()).cloned().flatten().filter(|l| l.id == connection)
+    }
+
+    /// The link is of no more use; who was told that it came up is told that it is gone.
+    pub(super) fn gone(&self, link: &Link, fault: Option<Code>) {
+        let mut links = self.links.borrow_mut();
+        if let Some(slot) = links.get_mut(link.id.index())
+            && slot.as_ref().is_some_and(|l| l.id == link.id)
+        {
+            *slot = None;
+        }
+        drop(links);
+        if link.take_announced() {
+            self.shared.sink.disconnected(self.id, link.number, fault);
+        }
+    }
+
+    /// The connect limit ran out: how far that dial had come.
+    fn connect_timed_out(&self, link: &Link) -> Failure {
+        let refused = refusal::refused(FailureReason::Timeout, &self.config, Priority::Default, Class::Unprocessed);
+        let tried = link.address().or_else(|| self.addresses().first().copied());
+        let failure = Failure { phase: link.phase(), ..refused };
+        match tried {
+            Some(address) => failure.at(address),
+            None => failure,
+        }
+    }
+
+    fn fail(&self, request: RequestId, failure: StreamFailure) {
+        let known = self.shared.exchanges.with(request, |e| (e.failure.take(), e.submission.priority));
+        let (known, priority) = known.unwrap_or_default();
+        let dial = self
+            .dial_failure
+            .borrow()
+            .as_ref()
+            .filter(|(id, _)| Some(*id) == failure.connection)
+            .map(|(_, f)| f.clone());
+        let (told, via) = match (known, dial) {
+            (Some(known), _) => known,
+            (None, Some(dial)) => (dial, None),
+            (None, None) => {
+                let timed_out = failure.connection.filter(|_| failure.reason == FailureReason::Timeout);
+                let told = match timed_out.and_then(|id| self.link(id)) {
+                    Some(link) => self.connect_timed_out(&link),
+                    None => refusal::refused(failure.reason, &self.config, priority, failure.class),
+                };
+                (told, None)
+            }
+        };
+        self.shared.fail(request, &told, via);
+    }
+}
+
+/// Tokens of the core are request numbers.
+fn request_of(token: u64) -> RequestId {
+    RequestId::try_from(token).unwrap_or(RequestId::MAX)
+}
