@@ -2,7 +2,7 @@
 // crosses from one response into another. Every cut of the bytes is tried in crates/forebay-transport/tests/fault.
 
 import type { ExecutionContext } from 'ava'
-import { block, eventually, gone, row } from '../support/cases.js'
+import { block, eventually, gone, row, secure } from '../support/cases.js'
 import type { MakePool } from '../support/each-runner.js'
 import { pattern } from '../support/pattern.js'
 import { rejection } from '../support/rejection.js'
@@ -189,9 +189,16 @@ row('H11', 'one empty line may come first, and no more', async (t, makePool) => 
 })
 
 row('H12', 'a long value is taken, a longer one refused', async (t, makePool) => {
-  const valued = (bytes: number) => `${OK}x: ${'y'.repeat(bytes)}\r\ncontent-length: 2\r\n\r\nhi`
-  await good(t, makePool, valued(20_000), { text: 'hi', kept: true })
-  await fails(t, makePool, [valued(200_000)], { ...TOO_LARGE, phase: 'head' })
+  const before = `${OK}content-length: 2\r\nx: `
+  await good(t, makePool, `${before}${'y'.repeat(20_000)}\r\n\r\nhi`, { text: 'hi', kept: true })
+  const longer: readonly Step[] = [
+    'request',
+    { send: before },
+    { send: 'y'.repeat(1_000), times: 200 },
+    { send: '\r\n\r\nhi' },
+    'readToEnd',
+  ]
+  await fails(t, makePool, [longer], { ...TOO_LARGE, phase: 'head' })
 })
 
 row('H13', 'too many fields', (t, makePool) =>
@@ -479,12 +486,24 @@ row('B21', 'a peer that reads nothing meets the limit of a body', async (t, make
   t.is((await pool.request({ path: '/' })).status, 200)
 })
 
+// The request that asked for the connection is taken back while it is made, so that it stands ready without one.
 row('B22', 'bytes on a new connection answer nobody', async (t, makePool) => {
-  const upstream = await scripted(t, [{ send: UNASKED }, 'readToEnd'], WELL_BEHAVED)
-  const pool = makePool(upstream.origin, { connection: { preconnectRatio: 1 } })
-  const response = await pool.request({ path: '/' }).catch((error: unknown) => error)
-  // Whether they arrive before our first byte is the network's to say; that nobody is answered with them is ours.
-  if (!(response instanceof Error)) t.is(await (response as { body: { text(): Promise<string> } }).body.text(), TEXT)
+  const upstream = await scripted(
+    t,
+    ['signal', { tls: 'good' }, { send: UNASKED }, 'readToEnd'],
+    [{ tls: 'good' }, ...WELL_BEHAVED],
+  )
+  const { origin, ca } = secure(upstream)
+  const pool = makePool(origin, { tls: { ca } })
+  const abort = new AbortController()
+  const request = pool.request({ path: '/', signal: abort.signal })
+  await upstream.until('connections>=1')
+  abort.abort(new Error('not wanted'))
+  await t.throwsAsync(request, { message: 'not wanted' })
+  await eventually('it is taken back', () => pool.stats.rqCancelled === 1)
+  await upstream.ask('signal 0')
+  await gone(pool)
+  t.like(pool.stats, { cxTotal: 1, cxHttp1Total: 1, cxProtocolError: 1, cxConnectFail: 0 })
   t.is(await (await pool.request({ path: '/' })).body.text(), TEXT)
 })
 
