@@ -109,10 +109,26 @@ function argument(name) {
 }
 
 function simulate(folder, target, seeds) {
-  const cargo = ['run', '--quiet', '--offline', '-p', 'forebay-core', '--example', 'sim', '--', '--seeds', String(seeds)]
+  const cargo = [
+    'run',
+    '--quiet',
+    '--offline',
+    '-p',
+    'forebay-core',
+    '--example',
+    'sim',
+    '--',
+    '--seeds',
+    String(seeds),
+  ]
   const env = { ...process.env, CARGO_TARGET_DIR: target, RUSTFLAGS: '-Awarnings', RUST_BACKTRACE: '0' }
-  const { status, stdout, stderr } = spawnSync('cargo', cargo, { cwd: folder, env, encoding: 'utf8', maxBuffer: 1 << 28 })
-  const verdict = stdout.split('\n').find((line) => line.startsWith('seed ') || line.endsWith('seeds: good'))
+  const { status, stdout, stderr } = spawnSync('cargo', cargo, {
+    cwd: folder,
+    env,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
+  const verdict = stdout.split('\n').find(line => line.startsWith('seed ') || line.endsWith('seeds: good'))
   if (verdict === undefined) throw new Error(`the simulator did not run (status ${status}):\n${stderr}`)
   return { caught: status !== 0, verdict }
 }
@@ -131,7 +147,7 @@ try {
   const original = simulate(folder, target, seeds)
   if (original.caught) throw new Error(`the core fails without a mutation: ${original.verdict}`)
   console.log(`as it is: ${original.verdict}`)
-  for (const { name, file, from, to } of MUTATIONS.filter((mutation) => only === undefined || mutation.name === only)) {
+  for (const { name, file, from, to } of MUTATIONS.filter(mutation => only === undefined || mutation.name === only)) {
     const path = join(crate, file)
     const text = readFileSync(path, 'utf8')
     if (text.split(from).length !== 2) {
@@ -139,7 +155,10 @@ try {
       failures += 1
       continue
     }
-    writeFileSync(path, text.replace(from, () => to))
+    writeFileSync(
+      path,
+      text.replace(from, () => to),
+    )
     const { caught, verdict } = simulate(folder, target, seeds)
     writeFileSync(path, text)
     console.log(`${caught ? 'caught    ' : 'SURVIVED  '}${name}: ${verdict.slice(0, 160)}`)
