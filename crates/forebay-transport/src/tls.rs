@@ -2,7 +2,7 @@
 //!
 //! Promise: the certificate is checked for the origin's host (or `servername`), never for the address.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -81,9 +81,28 @@ impl Tls {
     }
 }
 
+/// Bundles of roots that are kept, read: Node's own takes some ms to read, and each pool asks for it. A guess: a service
+/// trusts few sets of roots.
+const KEPT_BUNDLES: usize = 4;
+
+type Bundles = Vec<(Vec<u8>, Arc<RootCertStore>)>;
+
+/// A bundle of roots, read once. The one that was asked for longest ago makes room.
+fn roots(pem: &[u8]) -> Result<Arc<RootCertStore>, TlsConfigError> {
+    static BUNDLES: Mutex<Bundles> = Mutex::new(Vec::new());
+    let mut kept = BUNDLES.lock().unwrap_or_else(PoisonError::into_inner);
+    let (bundle, store) = match kept.iter().position(|(bundle, _)| bundle == pem) {
+        Some(at) => kept.remove(at),
+        None => (pem.to_vec(), Arc::new(read_roots(pem)?)),
+    };
+    kept.truncate(KEPT_BUNDLES - 1);
+    kept.insert(0, (bundle, store.clone()));
+    Ok(store)
+}
+
 /// Node's own list holds roots that are too old for the checker; those are left out, as Node's own checks would never
 /// need them. A bundle of the caller's must have at least one that can be used.
-fn roots(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
+fn read_roots(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
     let mut store = RootCertStore::empty();
     let (usable, _) = store.add_parsable_certificates(certificates("ca", pem)?);
     if usable == 0 {
@@ -141,5 +160,15 @@ impl ServerCertVerifier for Anyone {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_without_a_certificate_names_its_option() {
+        assert_eq!(roots(b"nothing").map_err(|e| e.option).err(), Some("ca"));
     }
 }
