@@ -5,8 +5,11 @@ export class Tally {
   passed = 0
   failed = 0
 
-  /** A suite that ended badly without saying which test failed (it did not compile, it crashed) counts as one failure. */
-  async #suite(name, command, args, options, readLine) {
+  /**
+   * A suite that ended badly without saying which test failed (it did not compile, it crashed) counts as one failure, and so does one
+   * that did not come to its end. `isWhole` says whether it did, from what `readLine` saw.
+   */
+  async #suite(name, command, args, options, readLine, isWhole) {
     const failedBefore = this.failed
     const passedBefore = this.passed
     const code = await exitCode(command, args, {
@@ -16,30 +19,38 @@ export class Tally {
         console.log(line)
       },
     })
-    if (code !== 0 && this.failed === failedBefore) {
-      console.log(`${name} ended with ${code}`)
-      this.failed += 1
-    }
-    if (code === 0 && this.passed === passedBefore) {
-      console.log(`${name} ran no test`)
-      this.failed += 1
-    }
+    const silent = code !== 0 && this.failed === failedBefore
+    const empty = code === 0 && this.passed === passedBefore
+    if (!silent && !empty && isWhole()) return
+    console.log(`${name}: ended with ${code}, ${empty ? 'ran no test' : 'before its last test or without a word'}`)
+    this.failed += 1
   }
 
   cargo(args, options) {
-    return this.#suite(`cargo ${args.join(' ')}`, 'cargo', ['test', ...args], options, line => {
+    // All test binaries run, whether or not one fails; one that crashes has no summary.
+    let started = 0
+    let summed = 0
+    const readLine = line => {
+      if (/^running \d+ tests?$/.test(line)) started += 1
       const found = /^test result: \w+\. (\d+) passed; (\d+) failed;/.exec(line)
-      if (!found) return
+      if (found === null) return
+      summed += 1
       this.passed += Number(found[1])
       this.failed += Number(found[2])
-    })
+    }
+    const command = ['test', '--no-fail-fast', ...args]
+    return this.#suite(`cargo ${command.join(' ')}`, 'cargo', command, options, readLine, () => started === summed)
   }
 
   tap(node, args, options) {
-    return this.#suite(`${node} ${args.join(' ')}`, node, args, options, line => {
+    // The plan is the last line of TAP: without it the runner crashed on the way.
+    let planned = false
+    const readLine = line => {
       if (/^ok \d+/.test(line)) this.passed += 1
       else if (/^not ok \d+/.test(line)) this.failed += 1
-    })
+      else if (/^1\.\.\d+/.test(line)) planned = true
+    }
+    return this.#suite(`${node} ${args.join(' ')}`, node, args, options, readLine, () => planned)
   }
 
   /** The last line of a run. CI reads it. */
