@@ -263,7 +263,6 @@ impl H1 {
             waited,
             body_length,
         };
-        self.answered = true;
         set(&mut self.timer, pool, pool.config.body_idle_timeout);
         self.stage = Stage::Body(Box::new(Reading::new(request, stream, head, body)));
     }
@@ -359,6 +358,7 @@ impl H1 {
             (None, None) => match self.send.poll_ready(cx) {
                 Poll::Ready(Ok(())) => {
                     self.stage = Stage::Idle;
+                    self.answered = true;
                     pool.finished(link, request, stream, None);
                     return Step::Again;
                 }

@@ -106,10 +106,11 @@ impl Pool {
         let now = self.shared.now();
         {
             let mut core = self.core.borrow_mut();
+            // First, so that it is counted by who ended it and how: the core would only call it stale.
+            core.connection_closed(now, link.id, ended.to_core());
             if let Some(stream) = stream {
                 core.stream_ended(now, stream, StreamEnd::Requeue);
             }
-            core.connection_closed(now, link.id, ended.to_core());
         }
         self.gone(link, ended.fault());
         self.turn();
