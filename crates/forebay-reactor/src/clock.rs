@@ -37,10 +37,7 @@ impl ManualClock {
     /// A clock that stands still at the present.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            nanos: Arc::default(),
-        }
+        Self { start: Instant::now(), nanos: Arc::default() }
     }
 
     /// What the clock shows.

@@ -19,10 +19,7 @@ pub struct ConnectOptions {
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self {
-            local_address: None,
-            nodelay: true,
-        }
+        Self { local_address: None, nodelay: true }
     }
 }
 

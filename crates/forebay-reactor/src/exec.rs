@@ -61,10 +61,7 @@ impl Exec {
         let mut tasks = self.tasks.borrow_mut();
         let entry = tasks.vacant_entry();
         let header = Arc::new(Header::new(entry.key(), Arc::clone(&self.remote)));
-        entry.insert(Task {
-            header: Arc::clone(&header),
-            future: Some(future),
-        });
+        entry.insert(Task { header: Arc::clone(&header), future: Some(future) });
         drop(tasks);
         self.remote.push(header);
     }
@@ -154,18 +151,14 @@ impl Exec {
     /// The future of the task that `header` stands for, if that task still is. Its key may belong to another by now.
     fn take(&self, header: &Arc<Header>) -> Option<LocalFuture> {
         let mut tasks = self.tasks.borrow_mut();
-        let task = tasks
-            .get_mut(header.key)
-            .filter(|task| Arc::ptr_eq(&task.header, header))?;
+        let task = tasks.get_mut(header.key).filter(|task| Arc::ptr_eq(&task.header, header))?;
         task.future.take()
     }
 
     /// Runs code of a task. `None`: it panicked.
     fn contain<T>(&self, code: impl FnOnce() -> T) -> Option<T> {
         // Unwind safe: a future that panicked is dropped and never polled again, and nothing of ours is borrowed.
-        catch_unwind(AssertUnwindSafe(code))
-            .map_err(|payload| self.panicked(payload))
-            .ok()
+        catch_unwind(AssertUnwindSafe(code)).map_err(|payload| self.panicked(payload)).ok()
     }
 
     fn panicked(&self, payload: Box<dyn Any + Send>) {
@@ -187,6 +180,5 @@ impl Exec {
 
 fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a task panicked without a message")
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a task panicked without a message")
 }

@@ -58,10 +58,7 @@ impl Reactor {
         let shared = Arc::new(Shared::new(Arc::new(Remote::new(signal)), registry, now));
         Ok(Self {
             local: Rc::new(Local::new(shared, clock, now)),
-            poll: RefCell::new(Selector {
-                poll,
-                events: mio::Events::with_capacity(EVENTS),
-            }),
+            poll: RefCell::new(Selector { poll, events: mio::Events::with_capacity(EVENTS) }),
             wakers: RefCell::default(),
             budget: Cell::new(BUDGET),
         })
@@ -70,9 +67,7 @@ impl Reactor {
     /// What tasks, sockets and timers are made from.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle {
-            local: Rc::clone(&self.local),
-        }
+        Handle { local: Rc::clone(&self.local) }
     }
 
     /// Waits up to `timeout` (`None`: without end), but not past the next deadline nor if there is work; then runs what is ready.
@@ -81,11 +76,7 @@ impl Reactor {
     /// On a settable clock deadlines do not end the wait.
     pub fn turn(&self, timeout: Option<Duration>) -> bool {
         let at_once = timeout == Some(Duration::ZERO) || self.prepare_wait();
-        let wait = if at_once {
-            Some(Duration::ZERO)
-        } else {
-            self.until_deadline(timeout)
-        };
+        let wait = if at_once { Some(Duration::ZERO) } else { self.until_deadline(timeout) };
         self.select(wait);
         self.run()
     }
@@ -265,11 +256,7 @@ impl<'a> Pace<'a> {
         let now = Instant::now();
         local.saw_time(now);
         local.refill_io();
-        Self {
-            local,
-            end: now + budget,
-            polls: 0,
-        }
+        Self { local, end: now + budget, polls: 0 }
     }
 
     /// To be asked after each poll.

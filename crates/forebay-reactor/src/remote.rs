@@ -134,11 +134,7 @@ pub(crate) struct Header {
 impl Header {
     /// Of a new task, which is about to be queued.
     pub(crate) fn new(key: usize, remote: Arc<Remote>) -> Self {
-        Self {
-            key,
-            queued: AtomicBool::new(true),
-            remote,
-        }
+        Self { key, queued: AtomicBool::new(true), remote }
     }
 
     /// The task is about to be polled: from here on a wake queues it again.

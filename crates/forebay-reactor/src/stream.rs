@@ -54,12 +54,7 @@ impl Stream {
     fn watch(handle: &Handle, mut socket: Socket) -> io::Result<Self> {
         let local = Rc::clone(&handle.local);
         let (key, source) = local.shared.register(&mut socket)?;
-        Ok(Self {
-            local,
-            socket,
-            source,
-            key,
-        })
+        Ok(Self { local, socket, source, key })
     }
 
     /// Ready when the connection is made, or with the reason why it is not.
@@ -222,11 +217,7 @@ impl Socket {
         match self {
             Self::Tcp(tcp) => {
                 let peer = tcp.peer_addr()?;
-                if tcp.local_addr()? == peer {
-                    Err(ErrorKind::ConnectionRefused.into())
-                } else {
-                    Ok(())
-                }
+                if tcp.local_addr()? == peer { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
             }
             #[cfg(unix)]
             Self::Unix(unix) => unix.peer_addr().map(drop),

@@ -37,11 +37,7 @@ impl Stream {
     }
 
     fn poll_write_slices(&self, cx: &Context<'_>, from: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let offered = if from.len() > SLICES_AT_ONCE {
-            0
-        } else {
-            from.iter().map(|slice| slice.len()).sum()
-        };
+        let offered = if from.len() > SLICES_AT_ONCE { 0 } else { from.iter().map(|slice| slice.len()).sum() };
         self.poll_write_with(cx, offered, |mut socket| socket.write_vectored(from))
     }
 }

@@ -51,12 +51,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(remote: Arc<Remote>, registry: Registry, now: Instant) -> Self {
-        Self {
-            remote,
-            timers: Lock::new(Timers::new(now)),
-            registry,
-            sources: Lock::default(),
-        }
+        Self { remote, timers: Lock::new(Timers::new(now)), registry, sources: Lock::default() }
     }
 
     /// Starts to watch `socket` for both directions: one system call for its whole life.
@@ -64,8 +59,7 @@ impl Shared {
         let mut sources = self.sources.get();
         let entry = sources.vacant_entry();
         let key = entry.key();
-        self.registry
-            .register(socket, Token(key), Interest::READABLE | Interest::WRITABLE)?;
+        self.registry.register(socket, Token(key), Interest::READABLE | Interest::WRITABLE)?;
         Ok((key, Arc::clone(entry.insert(Arc::default()))))
     }
 

@@ -91,12 +91,7 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn new(now: Instant) -> Self {
-        Self {
-            heap: BinaryHeap::new(),
-            slots: Slab::new(),
-            numbers: 0,
-            now,
-        }
+        Self { heap: BinaryHeap::new(), slots: Slab::new(), numbers: 0, now }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -137,11 +132,7 @@ impl Timers {
     }
 
     fn add(&mut self) -> usize {
-        self.slots.insert(Slot {
-            at: None,
-            entry: None,
-            waker: None,
-        })
+        self.slots.insert(Slot { at: None, entry: None, waker: None })
     }
 
     fn reset(&mut self, key: usize, at: Instant) {
@@ -172,11 +163,7 @@ impl Timers {
 
     fn push(&mut self, key: usize, at: Instant) {
         self.numbers += 1;
-        let entry = Entry {
-            at,
-            number: self.numbers,
-            key,
-        };
+        let entry = Entry { at, number: self.numbers, key };
         self.slots[key].entry = Some(entry);
         self.heap.push(Reverse(entry));
         self.compact();
@@ -186,8 +173,7 @@ impl Timers {
     fn compact(&mut self) {
         if self.heap.len() > 2 * self.slots.len() + SLACK {
             let slots = &self.slots;
-            self.heap
-                .retain(|Reverse(entry)| slots.get(entry.key).is_some_and(|slot| slot.entry == Some(*entry)));
+            self.heap.retain(|Reverse(entry)| slots.get(entry.key).is_some_and(|slot| slot.entry == Some(*entry)));
         }
     }
 }
@@ -244,11 +230,7 @@ mod tests {
         let cx = Context::from_waker(Waker::noop());
         assert!(timers.poll(stays, &cx).0.is_pending());
         timers.fire(now + SECOND, &mut wakers);
-        assert_eq!(
-            (wakers.len(), timers.heap.len()),
-            (1, 0),
-            "the one that stays was not lost"
-        );
+        assert_eq!((wakers.len(), timers.heap.len()), (1, 0), "the one that stays was not lost");
     }
 
     #[test]

@@ -84,10 +84,7 @@ fn large_bodies_pass_both_ways_at_once_through_full_buffers() {
         let (mut at, mut received) = (0, Vec::new());
         poll_fn(|cx| {
             while at < BYTES {
-                let slices = [
-                    IoSlice::new(&sent[at..BYTES.min(at + 10)]),
-                    IoSlice::new(&sent[BYTES.min(at + 10)..]),
-                ];
+                let slices = [IoSlice::new(&sent[at..BYTES.min(at + 10)]), IoSlice::new(&sent[BYTES.min(at + 10)..])];
                 match tokio::io::AsyncWrite::poll_write_vectored(Pin::new(&mut stream), cx, &slices) {
                     Poll::Ready(took) => at += took.unwrap(),
                     Poll::Pending => break,
@@ -109,11 +106,7 @@ fn large_bodies_pass_both_ways_at_once_through_full_buffers() {
         received
     });
     echo.join().unwrap();
-    assert!(
-        received == *pattern,
-        "{} bytes came back, in order or not",
-        received.len()
-    );
+    assert!(received == *pattern, "{} bytes came back, in order or not", received.len());
 }
 
 #[test]
@@ -144,10 +137,7 @@ fn an_end_that_came_with_the_data_is_seen() {
     peer.shutdown(Shutdown::Write).unwrap();
     let reads = block_on(&reactor, async move {
         connected(&stream).await.unwrap();
-        [
-            read::<64>(&mut stream).await.unwrap(),
-            read::<64>(&mut stream).await.unwrap(),
-        ]
+        [read::<64>(&mut stream).await.unwrap(), read::<64>(&mut stream).await.unwrap()]
     });
     assert_eq!(reads, [b"last words".to_vec(), Vec::new()]);
 }
@@ -186,11 +176,7 @@ fn after_a_short_read_the_socket_is_known_to_be_drained() {
         assert!(stream.is_quiet(), "a short one does");
 
         peer.write_all(b"d").unwrap();
-        assert_eq!(
-            read::<4>(&mut stream).await.unwrap(),
-            b"d",
-            "the next byte gives another event"
-        );
+        assert_eq!(read::<4>(&mut stream).await.unwrap(), b"d", "the next byte gives another event");
     });
 }
 
@@ -221,10 +207,7 @@ fn a_peer_that_resets_is_an_error_with_its_kind() {
         let mut first = [0; 1];
         (&peer).read_exact(&mut first).unwrap();
         drop(peer);
-        assert_eq!(
-            read::<64>(&mut stream).await.unwrap_err().kind(),
-            ErrorKind::ConnectionReset
-        );
+        assert_eq!(read::<64>(&mut stream).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
     });
 }
 
@@ -241,9 +224,7 @@ fn a_shutdown_tells_the_peer_and_leaves_the_way_back_open() {
     let got = block_on(&reactor, async move {
         connected(&stream).await.unwrap();
         write_all(&mut stream, b"request").await.unwrap();
-        poll_fn(|cx| hyper::rt::Write::poll_shutdown(Pin::new(&mut stream), cx))
-            .await
-            .unwrap();
+        poll_fn(|cx| hyper::rt::Write::poll_shutdown(Pin::new(&mut stream), cx)).await.unwrap();
         read::<64>(&mut stream).await.unwrap()
     });
     assert_eq!(answer.join().unwrap(), b"request");
@@ -270,10 +251,7 @@ fn a_stream_leaves_from_the_chosen_address() {
     let local_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let reactor = reactor();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let options = ConnectOptions {
-        local_address: Some(local_address),
-        ..ConnectOptions::default()
-    };
+    let options = ConnectOptions { local_address: Some(local_address), ..ConnectOptions::default() };
     let stream = Stream::connect(&reactor.handle(), listener.local_addr().unwrap(), &options).unwrap();
     block_on(&reactor, async move {
         connected(&stream).await.unwrap();
@@ -284,10 +262,7 @@ fn a_stream_leaves_from_the_chosen_address() {
 #[test]
 fn an_address_of_another_family_cannot_be_left_from() {
     let reactor = reactor();
-    let options = ConnectOptions {
-        local_address: Some(Ipv6Addr::LOCALHOST.into()),
-        ..ConnectOptions::default()
-    };
+    let options = ConnectOptions { local_address: Some(Ipv6Addr::LOCALHOST.into()), ..ConnectOptions::default() };
     let (_taken, peer) = refusing();
     assert!(Stream::connect(&reactor.handle(), peer, &options).is_err());
     assert_eq!(reactor.sockets(), 0);
@@ -394,38 +369,26 @@ fn both_traits_read_and_write_alike() {
         let slices = [IoSlice::new(b"one"), IoSlice::new(b" two")];
         let mut seen = Vec::new();
 
-        poll_fn(|cx| hyper::rt::Write::poll_write(Pin::new(&mut stream), cx, b"hyper"))
-            .await
-            .unwrap();
+        poll_fn(|cx| hyper::rt::Write::poll_write(Pin::new(&mut stream), cx, b"hyper")).await.unwrap();
         seen.push(peer_read(&mut peer));
-        poll_fn(|cx| hyper::rt::Write::poll_write_vectored(Pin::new(&mut stream), cx, &slices))
-            .await
-            .unwrap();
+        poll_fn(|cx| hyper::rt::Write::poll_write_vectored(Pin::new(&mut stream), cx, &slices)).await.unwrap();
         seen.push(peer_read(&mut peer));
-        poll_fn(|cx| tokio::io::AsyncWrite::poll_write(Pin::new(&mut stream), cx, b"tokio"))
-            .await
-            .unwrap();
+        poll_fn(|cx| tokio::io::AsyncWrite::poll_write(Pin::new(&mut stream), cx, b"tokio")).await.unwrap();
         seen.push(peer_read(&mut peer));
-        poll_fn(|cx| tokio::io::AsyncWrite::poll_write_vectored(Pin::new(&mut stream), cx, &slices))
-            .await
-            .unwrap();
+        poll_fn(|cx| tokio::io::AsyncWrite::poll_write_vectored(Pin::new(&mut stream), cx, &slices)).await.unwrap();
         seen.push(peer_read(&mut peer));
         assert!(hyper::rt::Write::is_write_vectored(&stream) && tokio::io::AsyncWrite::is_write_vectored(&stream));
 
         peer.write_all(b"to hyper").unwrap();
         let mut bytes = [0; 64];
         let mut into = hyper::rt::ReadBuf::new(&mut bytes);
-        poll_fn(|cx| hyper::rt::Read::poll_read(Pin::new(&mut stream), cx, into.unfilled()))
-            .await
-            .unwrap();
+        poll_fn(|cx| hyper::rt::Read::poll_read(Pin::new(&mut stream), cx, into.unfilled())).await.unwrap();
         seen.push(into.filled().to_vec());
 
         peer.write_all(b"to tokio").unwrap();
         let mut bytes = [0; 64];
         let mut into = tokio::io::ReadBuf::new(&mut bytes);
-        poll_fn(|cx| tokio::io::AsyncRead::poll_read(Pin::new(&mut stream), cx, &mut into))
-            .await
-            .unwrap();
+        poll_fn(|cx| tokio::io::AsyncRead::poll_read(Pin::new(&mut stream), cx, &mut into)).await.unwrap();
         seen.push(into.filled().to_vec());
         seen
     }
@@ -481,11 +444,7 @@ mod unix {
             peer.read_exact(&mut request).unwrap();
             peer.write_all(b"pong").unwrap();
             drop(peer);
-            [
-                request.to_vec(),
-                read::<64>(&mut stream).await.unwrap(),
-                read::<64>(&mut stream).await.unwrap(),
-            ]
+            [request.to_vec(), read::<64>(&mut stream).await.unwrap(), read::<64>(&mut stream).await.unwrap()]
         });
         assert_eq!(reads, [b"ping".to_vec(), b"pong".to_vec(), Vec::new()]);
         assert_eq!(reactor.sockets(), 0);

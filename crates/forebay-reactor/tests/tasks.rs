@@ -53,9 +53,7 @@ fn a_task_that_is_woken_while_it_is_polled_runs_again_in_the_same_run_after_the_
         step_back().await;
         first.borrow_mut().push("first again");
     });
-    reactor
-        .handle()
-        .spawn(async move { second.borrow_mut().push("second") });
+    reactor.handle().spawn(async move { second.borrow_mut().push("second") });
 
     assert!(!reactor.run());
     assert_eq!(*order.borrow(), ["first", "second", "first again"]);
@@ -67,9 +65,7 @@ fn a_task_that_spawns_lets_the_new_one_run_in_the_same_run() {
     let handle = reactor.handle();
     let done = Count::default();
     let inner = Rc::clone(&done);
-    reactor
-        .handle()
-        .spawn(async move { handle.spawn(async move { bump(&inner) }) });
+    reactor.handle().spawn(async move { handle.spawn(async move { bump(&inner) }) });
 
     assert!(!reactor.run());
     assert_eq!(done.get(), 1);
@@ -153,18 +149,10 @@ fn a_task_that_always_wakes_itself_neither_holds_the_turn_nor_starves_others() {
     let other = restless(&reactor.handle());
 
     for _ in 0..3 {
-        assert!(
-            reactor.turn(None),
-            "there is work, so the turn neither waits nor goes on"
-        );
+        assert!(reactor.turn(None), "there is work, so the turn neither waits nor goes on");
     }
     assert!(selfish.get() > 0);
-    assert!(
-        selfish.get().abs_diff(other.get()) <= 1,
-        "{} and {} polls",
-        selfish.get(),
-        other.get()
-    );
+    assert!(selfish.get().abs_diff(other.get()) <= 1, "{} and {} polls", selfish.get(), other.get());
 }
 
 #[test]
@@ -250,9 +238,7 @@ fn a_run_within_a_run_does_nothing() {
     let answer = Rc::new(Cell::new(None));
     let (slot, later) = (Rc::clone(&answer), Count::default());
     let count = Rc::clone(&later);
-    reactor
-        .handle()
-        .spawn(async move { slot.set(Some((inner.run(), count.get()))) });
+    reactor.handle().spawn(async move { slot.set(Some((inner.run(), count.get()))) });
     let count = Rc::clone(&later);
     reactor.handle().spawn(async move { bump(&count) });
 
@@ -347,11 +333,7 @@ fn dropping_the_reactor_shuts_it_down() {
     assert_eq!(Rc::strong_count(&held), 1);
     let late = Rc::clone(&held);
     handle.spawn(async move { drop(late) });
-    assert_eq!(
-        Rc::strong_count(&held),
-        1,
-        "a task after the shutdown is dropped at once"
-    );
+    assert_eq!(Rc::strong_count(&held), 1, "a task after the shutdown is dropped at once");
 }
 
 #[test]
@@ -411,9 +393,5 @@ fn a_task_may_shut_its_own_reactor_down() {
     });
 
     assert!(!reactor.run());
-    assert_eq!(
-        (reactor.tasks(), dropped.get()),
-        (0, 1),
-        "the second was dropped before its first poll"
-    );
+    assert_eq!((reactor.tasks(), dropped.get()), (0, 1), "the second was dropped before its first poll");
 }

@@ -78,11 +78,7 @@ fn a_timer_that_is_moved_later_waits_for_the_later_time() {
     clock.advance(SECOND);
     reactor.run();
     assert_eq!(woken.count(), 0);
-    assert_eq!(
-        reactor.next_deadline(),
-        Some(start + 2 * SECOND),
-        "the early entry came up and went back"
-    );
+    assert_eq!(reactor.next_deadline(), Some(start + 2 * SECOND), "the early entry came up and went back");
 
     clock.advance(SECOND);
     reactor.run();

@@ -141,10 +141,7 @@ fn the_descriptor_is_readable_when_the_owner_was_signalled() {
     let mut outer = mio::Poll::new().unwrap();
     assert_ne!(outer.as_raw_fd(), descriptor);
     let token = mio::Token(1);
-    outer
-        .registry()
-        .register(&mut mio::unix::SourceFd(&descriptor), token, mio::Interest::READABLE)
-        .unwrap();
+    outer.registry().register(&mut mio::unix::SourceFd(&descriptor), token, mio::Interest::READABLE).unwrap();
     let mut events = mio::Events::with_capacity(4);
     outer.poll(&mut events, Some(Duration::ZERO)).unwrap();
     assert_eq!(events.iter().count(), 0);

@@ -97,12 +97,7 @@ impl Identity {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|&(_, identity)| identity)
-            .ok_or_else(|| {
-                format!(
-                    "no identity `{name}`; there are {}",
-                    Self::ALL.map(|(known, _)| known).join(", ")
-                )
-            })
+            .ok_or_else(|| format!("no identity `{name}`; there are {}", Self::ALL.map(|(known, _)| known).join(", ")))
     }
 }
 
@@ -134,9 +129,7 @@ impl Authority {
     /// A new root.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            root: root("forebay test root"),
-        }
+        Self { root: root("forebay test root") }
     }
 
     /// The root certificate, for the client's trust store.
@@ -171,9 +164,7 @@ impl Authority {
             revoked_certs: vec![revoked],
             key_identifier_method: KeyIdMethod::Sha256,
         };
-        list.signed_by(&self.root)
-            .and_then(|list| list.pem())
-            .expect("the root signs its revocation list")
+        list.signed_by(&self.root).and_then(|list| list.pem()).expect("the root signs its revocation list")
     }
 
     /// A client certificate that servers with client authentication accept.
@@ -231,9 +222,7 @@ impl Authority {
                 return issue(&params, &issuer, &[issuer.der()]);
             }
             Identity::ManySans => {
-                params
-                    .subject_alt_names
-                    .extend((0..MANY_SANS).map(|i| dns(&format!("name-{i:05}.upstream.test"))));
+                params.subject_alt_names.extend((0..MANY_SANS).map(|i| dns(&format!("name-{i:05}.upstream.test"))));
             }
             Identity::Revoked => params.serial_number = Some(SerialNumber::from(REVOKED_SERIAL)),
         }
@@ -267,11 +256,7 @@ fn authority(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = common_name(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::CrlSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     params
 }
 
@@ -295,12 +280,7 @@ fn issue(params: &CertificateParams, issuer: &Issuer<'_, KeyPair>, rest: &[&Cert
 
 fn chain(key: &KeyPair, certificate_pem: String, certificates: Vec<CertificateDer<'static>>) -> Chain {
     let der = PrivatePkcs8KeyDer::from(key.serialize_der());
-    Chain {
-        certificates,
-        key: der.into(),
-        certificate_pem,
-        key_pem: key.serialize_pem(),
-    }
+    Chain { certificates, key: der.into(), certificate_pem, key_pem: key.serialize_pem() }
 }
 
 fn new_key() -> KeyPair {

@@ -50,9 +50,7 @@ const LAST_COMMANDS: Duration = Duration::from_secs(1);
 /// # Errors
 /// What is wrong with the arguments, or why the server could not start.
 pub fn run(arguments: impl IntoIterator<Item = String>) -> Result<(), String> {
-    let mut arguments = Arguments {
-        rest: arguments.into_iter().collect::<Vec<_>>().into_iter().peekable(),
-    };
+    let mut arguments = Arguments { rest: arguments.into_iter().collect::<Vec<_>>().into_iter().peekable() };
     match arguments.rest.next().as_deref() {
         Some("h1") => run_h1(&mut arguments),
         Some("script") => run_script(&mut arguments),
@@ -80,11 +78,7 @@ fn run_h1(arguments: &mut Arguments) -> Result<(), String> {
             }
             "--alpn" => {
                 let list: String = arguments.value(&name)?;
-                tls.alpn = list
-                    .split(',')
-                    .filter(|name| !name.is_empty())
-                    .map(str::to_owned)
-                    .collect();
+                tls.alpn = list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
             }
             "--tls-version" => {
                 tls.versions = match arguments.value::<String>(&name)?.as_str() {
@@ -133,17 +127,9 @@ fn h1_command(server: &h1::Server, command: &str, rest: &str) -> Result<Json, St
                 return Err(format!("await: no counter `{}`", wanted.name));
             }
             let so = server.wait_until(wanted.at_most, |stats| {
-                stats
-                    .to_json()
-                    .get(wanted.name)
-                    .and_then(Json::as_whole)
-                    .is_some_and(|value| wanted.holds(value))
+                stats.to_json().get(wanted.name).and_then(Json::as_whole).is_some_and(|value| wanted.holds(value))
             });
-            if so {
-                Ok(ok())
-            } else {
-                Err(format!("await: not so in time; {}", server.stats().to_json()))
-            }
+            if so { Ok(ok()) } else { Err(format!("await: not so in time; {}", server.stats().to_json())) }
         }
         _ => Err(format!("h1: no command `{command}`")),
     }
@@ -170,23 +156,14 @@ fn run_script(arguments: &mut Arguments) -> Result<(), String> {
 }
 
 fn script_command(server: &script::Server, command: &str, rest: &str) -> Result<Json, String> {
-    let index = || {
-        rest.parse()
-            .map_err(|_| format!("{command}: `{rest}` is no connection"))
-    };
+    let index = || rest.parse().map_err(|_| format!("{command}: `{rest}` is no connection"));
     match command {
         "connections" => {
-            let list: Vec<Json> = server
-                .connections()
-                .iter()
-                .map(script::ConnectionInfo::to_json)
-                .collect();
+            let list: Vec<Json> = server.connections().iter().map(script::ConnectionInfo::to_json).collect();
             Ok(ok_with("connections", list.into()))
         }
         "received" => {
-            let bytes = server
-                .received(index()?)
-                .ok_or_else(|| format!("received: no connection {rest} yet"))?;
+            let bytes = server.received(index()?).ok_or_else(|| format!("received: no connection {rest} yet"))?;
             Ok(ok_with("base64", base64(&bytes).into()))
         }
         "script" => {
@@ -206,19 +183,12 @@ fn script_command(server: &script::Server, command: &str, rest: &str) -> Result<
             let wanted = Wanted::parse(rest)?;
             read_field(wanted.name, &[])?;
             let so = server.wait_until(wanted.at_most, |connections| {
-                read_field(wanted.name, connections)
-                    .ok()
-                    .flatten()
-                    .is_some_and(|value| wanted.holds(value))
+                read_field(wanted.name, connections).ok().flatten().is_some_and(|value| wanted.holds(value))
             });
             if so {
                 return Ok(ok());
             }
-            let list: Vec<Json> = server
-                .connections()
-                .iter()
-                .map(script::ConnectionInfo::to_json)
-                .collect();
+            let list: Vec<Json> = server.connections().iter().map(script::ConnectionInfo::to_json).collect();
             Err(format!("await: not so in time; {}", Json::from(list)))
         }
         _ => Err(format!("script: no command `{command}`")),
@@ -230,9 +200,9 @@ fn read_field(name: &str, connections: &[script::ConnectionInfo]) -> Result<Opti
     let unknown = || format!("await: `{name}` is not known");
     match name.split_once('.') {
         None if name == "connections" => Ok(Some(connections.len() as u64)),
-        None if name == "open" => Ok(Some(
-            connections.iter().filter(|connection| connection.end.is_none()).count() as u64,
-        )),
+        None if name == "open" => {
+            Ok(Some(connections.iter().filter(|connection| connection.end.is_none()).count() as u64))
+        }
         None => Err(unknown()),
         Some((index, field)) => {
             let index: usize = index.parse().map_err(|_| unknown())?;
@@ -274,18 +244,11 @@ impl<'a> Wanted<'a> {
         let mut words = text.split_ascii_whitespace();
         let condition = words.next().ok_or_else(usage)?;
         let operators: [(&str, Compare); 3] = [(">=", u64::ge), ("<=", u64::le), ("=", u64::eq)];
-        let found = operators
-            .iter()
-            .find_map(|(sign, compare)| Some((condition.split_once(sign)?, *compare)));
+        let found = operators.iter().find_map(|(sign, compare)| Some((condition.split_once(sign)?, *compare)));
         let ((name, number), compare) = found.ok_or_else(usage)?;
         let number = number.parse().map_err(|_| usage())?;
         let at_most = words.next().map_or(Ok(AWAIT_MS), str::parse).map_err(|_| usage())?;
-        Ok(Self {
-            name,
-            compare,
-            number,
-            at_most: Duration::from_millis(at_most),
-        })
+        Ok(Self { name, compare, number, at_most: Duration::from_millis(at_most) })
     }
 
     fn holds(&self, value: u64) -> bool {
@@ -333,9 +296,7 @@ fn ready(address: SocketAddr, authority: Option<&Authority>) -> Result<(), Strin
 
 fn say(line: &Json) -> Result<(), String> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .map_err(|error| format!("standard output: {error}"))
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| format!("standard output: {error}"))
 }
 
 /// Answers lines until `quit` or the end of standard input.

@@ -7,17 +7,10 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let word = group
-            .iter()
-            .enumerate()
-            .fold(0_u32, |word, (i, &byte)| word | u32::from(byte) << (16 - 8 * i));
+        let word = group.iter().enumerate().fold(0_u32, |word, (i, &byte)| word | u32::from(byte) << (16 - 8 * i));
         for i in 0..4 {
             let index = (word >> (18 - 6 * i)) & 63;
-            text.push(if i <= group.len() {
-                char::from(ALPHABET[index as usize])
-            } else {
-                '='
-            });
+            text.push(if i <= group.len() { char::from(ALPHABET[index as usize]) } else { '=' });
         }
     }
     text
@@ -32,9 +25,7 @@ pub fn from_hex(text: &str) -> Result<Vec<u8>, String> {
         .chars()
         .filter(|c| !c.is_ascii_whitespace())
         .map(|c| {
-            c.to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-                .ok_or_else(|| format!("hex: `{c}` is no digit"))
+            c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()).ok_or_else(|| format!("hex: `{c}` is no digit"))
         })
         .collect::<Result<Vec<u8>, _>>()?;
     if digits.len() % 2 == 1 {
@@ -66,13 +57,7 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_rfc_4648() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ] {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
         assert_eq!(base64(&[0xff, 0xfe, 0x00]), "//4A");

@@ -80,13 +80,7 @@ fn finish<T>(
 
 fn understand(len: usize, request: &httparse::Request<'_, '_>) -> Result<Head, &'static str> {
     let minor = request.version.ok_or("no version")?;
-    let mut head = Head {
-        len,
-        minor,
-        keep_alive: minor == 1,
-        expects_continue: false,
-        body: BodyLength::Known(0),
-    };
+    let mut head = Head { len, minor, keep_alive: minor == 1, expects_continue: false, body: BodyLength::Known(0) };
     let (mut length, mut chunked) = (None, false);
     for field in request.headers.iter() {
         if field.name.eq_ignore_ascii_case("content-length") {
@@ -172,10 +166,7 @@ impl BodyDecoder {
             match self {
                 Self::Done => break,
                 Self::Known(left) => {
-                    let take = usize::try_from(*left)
-                        .unwrap_or(usize::MAX)
-                        .min(rest.len())
-                        .min(at_most);
+                    let take = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len()).min(at_most);
                     sink(&rest[..take]);
                     at += take;
                     at_most -= take;
@@ -194,10 +185,7 @@ impl BodyDecoder {
                     _ => return Err("chunk not ended by CRLF"),
                 },
                 Self::Data(left) => {
-                    let take = usize::try_from(*left)
-                        .unwrap_or(usize::MAX)
-                        .min(rest.len())
-                        .min(at_most);
+                    let take = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len()).min(at_most);
                     if take == 0 {
                         break;
                     }
@@ -211,10 +199,7 @@ impl BodyDecoder {
                     at += line.len() + 2;
                     let digits = line.split(|&b| b == b';').next().unwrap_or_default();
                     let hex = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
-                    let text = std::str::from_utf8(digits)
-                        .ok()
-                        .filter(|_| hex)
-                        .ok_or("chunk size malformed")?;
+                    let text = std::str::from_utf8(digits).ok().filter(|_| hex).ok_or("chunk size malformed")?;
                     *self = match u64::from_str_radix(text, 16).map_err(|_| "chunk size too large")? {
                         0 => Self::Trailers,
                         size => Self::Data(size),
@@ -273,10 +258,7 @@ mod tests {
         let end = text.len() - 5;
         assert_eq!(head(&text[..end - 1]), Ok(None));
         let found = head(text).unwrap().unwrap();
-        assert_eq!(
-            (found.len, found.body, found.expects_continue),
-            (end, BodyLength::Known(5), true)
-        );
+        assert_eq!((found.len, found.body, found.expects_continue), (end, BodyLength::Known(5), true));
         assert!(found.keep_alive);
     }
 
@@ -303,10 +285,7 @@ mod tests {
             "transfer-encoding: gzip",
             "bad name: x",
         ] {
-            assert!(
-                head(&format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n")).is_err(),
-                "{fields}"
-            );
+            assert!(head(&format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n")).is_err(), "{fields}");
         }
     }
 
@@ -333,15 +312,7 @@ mod tests {
 
     #[test]
     fn broken_chunks_are_refused() {
-        for wire in [
-            "Z\r\n",
-            "\r\n",
-            "-5\r\n",
-            "0x5\r\n",
-            "12345678901234567\r\n",
-            "5\r\nhelloX",
-            "5\nhello",
-        ] {
+        for wire in ["Z\r\n", "\r\n", "-5\r\n", "0x5\r\n", "12345678901234567\r\n", "5\r\nhelloX", "5\nhello"] {
             assert!(body(BodyLength::Chunked, wire.as_bytes(), 1_000).is_err(), "{wire:?}");
         }
     }

@@ -130,25 +130,14 @@ impl Server {
         let address = listener.local_addr()?;
         let tls = options.tls.as_ref().map(|tls| server_config(&authority, tls));
         let shared = Arc::new(Shared::default());
-        let mut server = Self {
-            address,
-            authority,
-            shared,
-            loops: Vec::new(),
-        };
+        let mut server = Self { address, authority, shared, loops: Vec::new() };
         for _ in 0..options.threads.max(1) {
             let (commands, inbox) = channel();
             let listener = listener.try_clone()?;
             let turning = EventLoop::new(listener, inbox, Arc::clone(&server.shared), tls.clone(), options)?;
             let waker = turning.waker();
-            let thread = std::thread::Builder::new()
-                .name("testkit-h1".to_owned())
-                .spawn(move || turning.run())?;
-            server.loops.push(Handle {
-                commands: Mutex::new(commands),
-                waker,
-                thread: Some(thread),
-            });
+            let thread = std::thread::Builder::new().name("testkit-h1".to_owned()).spawn(move || turning.run())?;
+            server.loops.push(Handle { commands: Mutex::new(commands), waker, thread: Some(thread) });
         }
         Ok(server)
     }
@@ -217,10 +206,7 @@ impl Server {
 impl Handle {
     fn send(&self, command: Command) {
         // A loop ends only by Stop or by a broken poller; then there is nobody to tell.
-        let sent = self
-            .commands
-            .lock()
-            .is_ok_and(|commands| commands.send(command).is_ok());
+        let sent = self.commands.lock().is_ok_and(|commands| commands.send(command).is_ok());
         if sent {
             let _ = self.waker.wake();
         }

@@ -31,18 +31,10 @@ impl Json {
     /// # Errors
     /// What is wrong and at which byte.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser {
-            bytes: text.as_bytes(),
-            text,
-            at: 0,
-        };
+        let mut parser = Parser { bytes: text.as_bytes(), text, at: 0 };
         let value = parser.value(0)?;
         parser.space();
-        if parser.at == text.len() {
-            Ok(value)
-        } else {
-            Err(parser.error("end of input"))
-        }
+        if parser.at == text.len() { Ok(value) } else { Err(parser.error("end of input")) }
     }
 
     /// An object from pairs.
@@ -215,13 +207,8 @@ impl Parser<'_> {
 
     fn number(&mut self) -> Result<Json, String> {
         let rest = &self.bytes[self.at..];
-        let len = rest
-            .iter()
-            .take_while(|b| matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
-            .count();
-        let number = self.text[self.at..self.at + len]
-            .parse()
-            .map_err(|_| self.error("a number"))?;
+        let len = rest.iter().take_while(|b| matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')).count();
+        let number = self.text[self.at..self.at + len].parse().map_err(|_| self.error("a number"))?;
         self.at += len;
         Ok(Json::Number(number))
     }
@@ -253,10 +240,7 @@ impl Parser<'_> {
             b'f' => 0x0c,
             b'"' | b'\\' | b'/' => u16::from(byte),
             b'u' => {
-                let digits = self
-                    .text
-                    .get(self.at..self.at + 4)
-                    .ok_or_else(|| self.error("four hex digits"))?;
+                let digits = self.text.get(self.at..self.at + 4).ok_or_else(|| self.error("four hex digits"))?;
                 let unit = u16::from_str_radix(digits, 16).map_err(|_| self.error("four hex digits"))?;
                 self.at += 4;
                 unit
@@ -303,41 +287,19 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let value = Json::object([
-            (
-                "a",
-                Json::from(vec![
-                    Json::Null,
-                    Json::Bool(true),
-                    Json::Number(-1.5),
-                    Json::from(7_u64),
-                ]),
-            ),
+            ("a", Json::from(vec![Json::Null, Json::Bool(true), Json::Number(-1.5), Json::from(7_u64)])),
             ("text", Json::from("\r\n\0\"\\ \u{e9} \u{1f600}")),
             ("empty", Json::Object(Vec::new())),
         ]);
         let line = value.to_string();
         assert!(line.is_ascii() && !line.contains('\n'));
         assert_eq!(Json::parse(&line).unwrap(), value);
-        assert_eq!(
-            value.get("text").and_then(Json::as_text),
-            Some("\r\n\0\"\\ \u{e9} \u{1f600}")
-        );
+        assert_eq!(value.get("text").and_then(Json::as_text), Some("\r\n\0\"\\ \u{e9} \u{1f600}"));
     }
 
     #[test]
     fn broken_input_is_refused_with_its_place() {
-        for text in [
-            "",
-            "{",
-            "[1,]",
-            "{\"a\" 1}",
-            "\"x",
-            "tru",
-            "1 2",
-            "\"\\q\"",
-            "\"\\u00g0\"",
-            "[1 2]",
-        ] {
+        for text in ["", "{", "[1,]", "{\"a\" 1}", "\"x", "tru", "1 2", "\"\\q\"", "\"\\u00g0\"", "[1 2]"] {
             assert!(Json::parse(text).unwrap_err().contains("at byte"), "{text}");
         }
         assert!(Json::parse(&"[".repeat(1_000)).is_err());

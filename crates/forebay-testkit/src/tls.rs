@@ -52,10 +52,7 @@ impl Default for TlsOptions {
 
 impl From<Identity> for TlsOptions {
     fn from(identity: Identity) -> Self {
-        Self {
-            identity,
-            ..Self::default()
-        }
+        Self { identity, ..Self::default() }
     }
 }
 
@@ -71,10 +68,7 @@ fn provider() -> Arc<CryptoProvider> {
 pub fn server_config(authority: &Authority, options: &TlsOptions) -> Arc<ServerConfig> {
     let provider = provider();
     let chain = authority.identity(options.identity);
-    let key = provider
-        .key_provider
-        .load_private_key(chain.key)
-        .expect("P-256 is known");
+    let key = provider.key_provider.load_private_key(chain.key).expect("P-256 is known");
     let versions: &[&SupportedProtocolVersion] = match options.versions {
         Versions::Both => rustls::DEFAULT_VERSIONS,
         Versions::Tls12 => &[&rustls::version::TLS12],
@@ -136,9 +130,7 @@ pub fn client_config(authority: &Authority, with_certificate: bool) -> ClientCon
         .with_root_certificates(trust(authority));
     let mut config = if with_certificate {
         let chain = authority.client();
-        builder
-            .with_client_auth_cert(chain.certificates, chain.key)
-            .expect("the key is of the certificate")
+        builder.with_client_auth_cert(chain.certificates, chain.key).expect("the key is of the certificate")
     } else {
         builder.with_no_client_auth()
     };
@@ -149,8 +141,6 @@ pub fn client_config(authority: &Authority, with_certificate: bool) -> ClientCon
 
 fn trust(authority: &Authority) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(authority.certificate())
-        .expect("the root is a valid trust anchor");
+    roots.add(authority.certificate()).expect("the root is a valid trust anchor");
     roots
 }

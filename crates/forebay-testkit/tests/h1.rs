@@ -39,20 +39,10 @@ fn a_connection_serves_request_after_request_and_all_is_counted() {
     assert_eq!(server.stats(), expected);
 
     drop(first);
-    assert_eq!(
-        server.stats(),
-        Stats {
-            connections_open: 1,
-            connections_closed: 1,
-            ..expected
-        }
-    );
+    assert_eq!(server.stats(), Stats { connections_open: 1, connections_closed: 1, ..expected });
     let connections = server.connections();
     assert_eq!(
-        connections
-            .iter()
-            .map(|it| (it.id, it.requests, it.open))
-            .collect::<Vec<_>>(),
+        connections.iter().map(|it| (it.id, it.requests, it.open)).collect::<Vec<_>>(),
         [(1, 1, true), (0, 3, false)]
     );
 }
@@ -63,10 +53,7 @@ fn a_connection_that_sent_nothing_is_counted_at_once() {
     let client = connect(server.addr());
     assert_eq!(server.stats().connections_open, 1);
     drop(client);
-    assert_eq!(
-        (server.stats().connections_open, server.stats().connections_closed),
-        (0, 1)
-    );
+    assert_eq!((server.stats().connections_open, server.stats().connections_closed), (0, 1));
 }
 
 #[test]
@@ -79,10 +66,7 @@ fn bodies_are_the_pattern_in_each_framing() {
         assert!(pattern::matches(&response.body, 0));
         for size in [1_000, 65_536, 10_000_000] {
             let response = client.get(&format!("/chunked/{len}/{size}"));
-            assert_eq!(
-                (response.field("transfer-encoding"), response.body.len()),
-                (Some("chunked"), len)
-            );
+            assert_eq!((response.field("transfer-encoding"), response.body.len()), (Some("chunked"), len));
             assert!(pattern::matches(&response.body, 0));
         }
         assert_eq!(client.get(&format!("/trailers/{len}/4096")).body.len(), len);
@@ -100,10 +84,7 @@ fn chunks_have_the_size_asked_for_and_trailers_follow_them() {
     client.send("GET /trailers/5/2 HTTP/1.1\r\nConnection: close\r\n\r\n");
     let wire = client.rest();
     let body = wire.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
-    assert_eq!(
-        &wire[body..],
-        b"2\r\n\x00\x01\r\n2\r\n\x02\x03\r\n1\r\n\x04\r\n0\r\nx-length: 5\r\nx-end: yes\r\n\r\n"
-    );
+    assert_eq!(&wire[body..], b"2\r\n\x00\x01\r\n2\r\n\x02\x03\r\n1\r\n\x04\r\n0\r\nx-length: 5\r\nx-end: yes\r\n\r\n");
 }
 
 #[test]
@@ -185,13 +166,8 @@ fn inspect_shows_the_request_as_it_came() {
         ("version", "1.1".into()),
         (
             "headers",
-            vec![
-                field("Host", "x"),
-                field("X-Two", "1"),
-                field("x-two", "\u{e9}\""),
-                field("content-length", "3"),
-            ]
-            .into(),
+            vec![field("Host", "x"), field("X-Two", "1"), field("x-two", "\u{e9}\""), field("content-length", "3")]
+                .into(),
         ),
         ("bodyLength", 3_u64.into()),
         ("bodyChunked", false.into()),
@@ -208,11 +184,7 @@ fn as_many_fields_as_asked_for_are_answered() {
     let mut client = connect(server.addr());
     let response = client.get("/headers/1000/3");
     assert_eq!(
-        response
-            .fields
-            .iter()
-            .filter(|(name, value)| name.starts_with("x-header-") && value == "vvv")
-            .count(),
+        response.fields.iter().filter(|(name, value)| name.starts_with("x-header-") && value == "vvv").count(),
         1_000
     );
     assert_eq!(client.get("/headers/1000000/1000").status, 400);
@@ -229,10 +201,7 @@ fn a_delayed_answer_is_active_until_it_is_sent_and_others_do_not_wait() {
     assert_eq!(server.stats().requests_completed, 1);
     assert_eq!(slow.response(false).body, [0, 1, 2, 3, 4]);
     assert!(begun.elapsed() >= Duration::from_millis(150));
-    assert_eq!(
-        (server.stats().requests_active, server.stats().max_requests_active),
-        (0, 2)
-    );
+    assert_eq!((server.stats().requests_active, server.stats().max_requests_active), (0, 2));
 }
 
 #[test]
@@ -249,17 +218,9 @@ fn http_1_0_closes_unless_both_sides_keep_it_alive() {
         let mut client = connect(server.addr());
         client.send(request);
         let response = client.response(false);
-        assert_eq!(
-            (response.version.as_str(), response.text().as_str()),
-            (version, BODY),
-            "{request:?}"
-        );
+        assert_eq!((response.version.as_str(), response.text().as_str()), (version, BODY), "{request:?}");
         let connection = response.field("connection");
-        assert_eq!(
-            connection,
-            Some(if keeps { "keep-alive" } else { "close" }),
-            "{request:?}"
-        );
+        assert_eq!(connection, Some(if keeps { "keep-alive" } else { "close" }), "{request:?}");
         if keeps {
             client.get("/");
         } else {
@@ -268,10 +229,7 @@ fn http_1_0_closes_unless_both_sides_keep_it_alive() {
     }
     let mut client = connect(server.addr());
     let response = client.get("/1.0/close-delimited");
-    assert_eq!(
-        (response.field("content-length"), response.text().as_str()),
-        (None, BODY)
-    );
+    assert_eq!((response.field("content-length"), response.text().as_str()), (None, BODY));
 }
 
 #[test]
@@ -323,11 +281,7 @@ fn a_connection_ends_at_its_number_of_requests() {
 #[test]
 fn an_idle_connection_ends_at_its_time_and_a_busy_one_does_not() {
     let idle_timeout = Duration::from_millis(80);
-    let server = Server::start(&Options {
-        idle_timeout: Some(idle_timeout),
-        ..Options::default()
-    })
-    .unwrap();
+    let server = Server::start(&Options { idle_timeout: Some(idle_timeout), ..Options::default() }).unwrap();
     let mut client = connect(server.addr());
     assert_eq!(client.get("/delay/160").text(), BODY);
     let idle = Instant::now();
@@ -348,21 +302,12 @@ fn a_client_that_leaves_takes_its_request_along() {
     ] {
         let mut client = connect(server.addr());
         client.send(request);
-        assert!(
-            server.wait_until(PATIENCE, |stats| stats.requests_active == active),
-            "{request:?}"
-        );
+        assert!(server.wait_until(PATIENCE, |stats| stats.requests_active == active), "{request:?}");
         drop(client);
-        assert!(
-            server.wait_until(PATIENCE, |stats| stats.connections_open == 0),
-            "{request:?}"
-        );
+        assert!(server.wait_until(PATIENCE, |stats| stats.connections_open == 0), "{request:?}");
         assert_eq!(server.stats().requests_active, 0);
     }
-    assert_eq!(
-        (server.stats().requests_begun, server.stats().requests_completed),
-        (3, 0)
-    );
+    assert_eq!((server.stats().requests_begun, server.stats().requests_completed), (3, 0));
 }
 
 #[test]
@@ -374,10 +319,7 @@ fn a_client_that_does_not_read_stops_itself_only() {
     for _ in 0..100 {
         connect(server.addr()).get("/");
     }
-    assert_eq!(
-        (server.stats().requests_active, server.stats().requests_completed),
-        (1, 100)
-    );
+    assert_eq!((server.stats().requests_active, server.stats().requests_completed), (1, 100));
 }
 
 #[test]
@@ -394,29 +336,19 @@ fn connections_are_closed_on_demand() {
     assert!(server.wait_until(PATIENCE, |stats| stats.connections_open == 1));
 
     server.close_connections(Closing::All);
-    assert_eq!(
-        (server.stats().connections_open, server.stats().requests_active),
-        (0, 0)
-    );
+    assert_eq!((server.stats().connections_open, server.stats().requests_active), (0, 0));
     assert!(busy.is_at_end());
 
     let mut reset = connect(server.addr());
     reset.get("/");
     server.close_connections(Closing::Reset);
-    assert_eq!(
-        reset.read_once().unwrap_err().kind(),
-        std::io::ErrorKind::ConnectionReset
-    );
+    assert_eq!(reset.read_once().unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     assert_eq!(server.stats().connections_closed, 3);
 }
 
 #[test]
 fn several_threads_count_together() {
-    let server = Server::start(&Options {
-        threads: 3,
-        ..Options::default()
-    })
-    .unwrap();
+    let server = Server::start(&Options { threads: 3, ..Options::default() }).unwrap();
     let address = server.addr();
     let clients: Vec<_> = (0..20_usize)
         .map(|i| {
@@ -429,18 +361,8 @@ fn several_threads_count_together() {
         .collect();
     let clients: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
     let stats = server.stats();
-    assert_eq!(
-        (stats.requests_begun, stats.requests_completed, stats.requests_active),
-        (210, 210, 0)
-    );
-    assert_eq!(
-        (
-            stats.connections_open,
-            stats.max_connections_open,
-            stats.max_requests_per_connection
-        ),
-        (20, 20, 20)
-    );
+    assert_eq!((stats.requests_begun, stats.requests_completed, stats.requests_active), (210, 210, 0));
+    assert_eq!((stats.connections_open, stats.max_connections_open, stats.max_requests_per_connection), (20, 20, 20));
     drop(clients);
     assert_eq!(server.stats().connections_closed, 20);
 }
@@ -463,8 +385,5 @@ fn a_dropped_server_is_gone() {
     client.get("/");
     drop(server);
     assert!(client.read_once().is_ok_and(|bytes| bytes.is_empty()));
-    assert_eq!(
-        TcpStream::connect(address).unwrap_err().kind(),
-        std::io::ErrorKind::ConnectionRefused
-    );
+    assert_eq!(TcpStream::connect(address).unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
 }

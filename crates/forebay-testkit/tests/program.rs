@@ -30,12 +30,7 @@ impl Program {
             .unwrap();
         let lines = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().unwrap());
-        let mut program = Self {
-            child,
-            lines,
-            answers,
-            ready: Json::Null,
-        };
+        let mut program = Self { child, lines, answers, ready: Json::Null };
         program.ready = program.answer();
         program
     }
@@ -64,11 +59,7 @@ impl Program {
 
     fn error(&mut self, line: &str) -> String {
         let answer = self.ask(line);
-        answer
-            .get("error")
-            .and_then(Json::as_text)
-            .unwrap_or_else(|| panic!("{line}: {answer}"))
-            .to_owned()
+        answer.get("error").and_then(Json::as_text).unwrap_or_else(|| panic!("{line}: {answer}")).to_owned()
     }
 
     fn ends_within(&mut self, at_most: Duration) -> bool {
@@ -98,16 +89,8 @@ fn h1_is_steered_by_lines() {
     assert_eq!(client.get("/").field("keep-alive"), Some("timeout=5"));
     client.get("/bytes/100");
     let stats = program.ok("stats");
-    let counter = |name: &str| {
-        stats
-            .get("stats")
-            .and_then(|stats| stats.get(name))
-            .and_then(Json::as_whole)
-    };
-    assert_eq!(
-        (counter("requestsCompleted"), counter("connectionsOpen")),
-        (Some(2), Some(1))
-    );
+    let counter = |name: &str| stats.get("stats").and_then(|stats| stats.get(name)).and_then(Json::as_whole);
+    assert_eq!((counter("requestsCompleted"), counter("connectionsOpen")), (Some(2), Some(1)));
     program.ok("await maxRequestsPerConnection>=2");
     assert!(program.error("await requestsBegun=99 20").contains("not so in time"));
     assert!(program.error("await nonsense=1").contains("nonsense"));
@@ -130,15 +113,7 @@ fn script_is_steered_by_lines() {
     let pem = program.ready.get("ca").and_then(Json::as_text).unwrap().to_owned();
     assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"));
     for key in ["crl", "clientCert", "clientKey"] {
-        assert!(
-            program
-                .ready
-                .get(key)
-                .and_then(Json::as_text)
-                .unwrap()
-                .starts_with("-----BEGIN "),
-            "{key}"
-        );
+        assert!(program.ready.get(key).and_then(Json::as_text).unwrap().starts_with("-----BEGIN "), "{key}");
     }
     let mut client = connect(program.addr());
     let request = "GET / HTTP/1.1\r\nx: \x01\r\n\r\n".replace('\x01', "y");
@@ -146,18 +121,13 @@ fn script_is_steered_by_lines() {
     assert_eq!(client.exactly(3), b"one");
     program.ok("await 0.step>=2");
     let received = program.ok("received 0");
-    assert_eq!(
-        received.get("base64").and_then(Json::as_text),
-        Some(base64(request.as_bytes()).as_str())
-    );
+    assert_eq!(received.get("base64").and_then(Json::as_text), Some(base64(request.as_bytes()).as_str()));
     assert!(program.error("received 7").contains('7'));
     program.ok("signal 0");
     assert!(client.is_at_end());
     drop(client);
     program.ok("await 0.ended=1");
-    let Some(Json::List(list)) = program.ok("connections").get("connections").cloned() else {
-        panic!("a list")
-    };
+    let Some(Json::List(list)) = program.ok("connections").get("connections").cloned() else { panic!("a list") };
     assert_eq!(list[0].get("end").and_then(Json::as_text), Some("closed"));
 
     program.ok(r#"script [{"send":"two"},"close"]"#);
@@ -196,15 +166,9 @@ fn wrong_arguments_are_said_by_name() {
         (&["script", "--script", "["], "JSON"),
         (&["script", "--door"], "--door"),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_forebay-testkit"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_forebay-testkit")).args(arguments).stdin(Stdio::null()).output().unwrap();
         assert!(!output.status.success());
-        assert!(
-            String::from_utf8(output.stderr).unwrap().contains(name),
-            "{arguments:?}"
-        );
+        assert!(String::from_utf8(output.stderr).unwrap().contains(name), "{arguments:?}");
     }
 }

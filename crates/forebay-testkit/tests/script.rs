@@ -55,23 +55,12 @@ fn a_recording_is_bounded_and_its_count_is_not() {
 
 #[test]
 fn each_connection_plays_its_script_and_the_last_one_repeats() {
-    let server = Server::start(vec![
-        Script::new().send("one").close(),
-        Script::new().send("more").close(),
-    ])
-    .unwrap();
+    let server = Server::start(vec![Script::new().send("one").close(), Script::new().send("more").close()]).unwrap();
     let play = || String::from_utf8(connect(server.addr()).rest()).unwrap();
     assert_eq!([play(), play(), play()], ["one", "more", "more"]);
-    server.set_scripts(vec![
-        Script::new().send("new").close(),
-        Script::new().send("last").close(),
-    ]);
+    server.set_scripts(vec![Script::new().send("new").close(), Script::new().send("last").close()]);
     assert_eq!([play(), play(), play()], ["new", "last", "last"]);
-    let ports: Vec<_> = server
-        .connections()
-        .iter()
-        .map(|it| (it.index, it.peer_port > 0))
-        .collect();
+    let ports: Vec<_> = server.connections().iter().map(|it| (it.index, it.peer_port > 0)).collect();
     assert_eq!(ports, (0..6).map(|index| (index, true)).collect::<Vec<_>>());
 }
 
@@ -103,12 +92,7 @@ fn what_is_no_request_ends_the_script() {
 
 #[test]
 fn reading_counts_bytes_and_reading_to_the_end_waits_for_fin() {
-    let steps = Script::new()
-        .step(Step::Read(5))
-        .send("x")
-        .step(Step::ReadToEnd)
-        .send("late")
-        .close();
+    let steps = Script::new().step(Step::Read(5)).send("x").step(Step::ReadToEnd).send("late").close();
     let server = start(steps);
     let mut client = connect(server.addr());
     client.send("1234");
@@ -123,13 +107,8 @@ fn reading_counts_bytes_and_reading_to_the_end_waits_for_fin() {
 
 #[test]
 fn bytes_go_out_whole_repeated_or_as_the_pattern() {
-    let server = start(
-        Script::new()
-            .send(b"\x00\xff\r\n")
-            .send_times("abc", 100_000)
-            .step(Step::Pattern(200_000))
-            .close(),
-    );
+    let server =
+        start(Script::new().send(b"\x00\xff\r\n").send_times("abc", 100_000).step(Step::Pattern(200_000)).close());
     let bytes = connect(server.addr()).rest();
     assert_eq!(&bytes[..4], b"\x00\xff\r\n");
     assert_eq!(&bytes[4..300_004], "abc".repeat(100_000).as_bytes());
@@ -148,11 +127,7 @@ fn pieces_arrive_apart_and_add_up() {
 
     for seed in 0..20 {
         let text = "the same bytes, however they are cut".repeat(10);
-        let server = start(
-            Script::new()
-                .send_in(&text, Pieces::Random(seed), Duration::ZERO)
-                .close(),
-        );
+        let server = start(Script::new().send_in(&text, Pieces::Random(seed), Duration::ZERO).close());
         assert_eq!(connect(server.addr()).rest(), text.as_bytes());
     }
 }
@@ -160,20 +135,10 @@ fn pieces_arrive_apart_and_add_up() {
 #[test]
 fn random_pieces_are_the_same_for_the_same_seed() {
     let cuts = |seed| {
-        let server = start(
-            Script::new()
-                .send_in("0123456789".repeat(3), Pieces::Random(seed), PAUSE / 2)
-                .close(),
-        );
+        let server = start(Script::new().send_in("0123456789".repeat(3), Pieces::Random(seed), PAUSE / 2).close());
         let mut client = connect(server.addr());
-        std::iter::from_fn(|| {
-            client
-                .read_once()
-                .ok()
-                .filter(|bytes| !bytes.is_empty())
-                .map(|bytes| bytes.len())
-        })
-        .collect::<Vec<_>>()
+        std::iter::from_fn(|| client.read_once().ok().filter(|bytes| !bytes.is_empty()).map(|bytes| bytes.len()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(cuts(5), cuts(5));
     assert!(cuts(5).iter().all(|&len| len <= 16));
@@ -182,16 +147,7 @@ fn random_pieces_are_the_same_for_the_same_seed() {
 
 #[test]
 fn a_wait_lasts_its_time_and_a_signal_comes_once() {
-    let server = start(
-        Script::new()
-            .wait(PAUSE)
-            .send("a")
-            .signal()
-            .send("b")
-            .signal()
-            .send("c")
-            .close(),
-    );
+    let server = start(Script::new().wait(PAUSE).send("a").signal().send("b").signal().send("c").close());
     let begun = Instant::now();
     let mut client = connect(server.addr());
     assert_eq!(client.exactly(1), b"a");
@@ -200,10 +156,7 @@ fn a_wait_lasts_its_time_and_a_signal_comes_once() {
     server.signal_all();
     assert_eq!(client.exactly(1), b"b");
     assert!(server.wait_until(PATIENCE, |all| all[0].step == 4));
-    assert!(
-        !server.wait_until(PAUSE, |all| all[0].step > 4),
-        "one signal passes one step"
-    );
+    assert!(!server.wait_until(PAUSE, |all| all[0].step > 4), "one signal passes one step");
     server.signal(0);
     assert_eq!(client.rest(), b"c");
 }
@@ -261,9 +214,7 @@ fn reset_is_rst() {
     let mut client = connect(server.addr());
     client.send(GET);
     assert_eq!(end_of(&server, 0), End::Reset);
-    let ended = std::iter::from_fn(|| Some(client.read_once()))
-        .find_map(Result::err)
-        .unwrap();
+    let ended = std::iter::from_fn(|| Some(client.read_once())).find_map(Result::err).unwrap();
     assert_eq!(ended.kind(), ErrorKind::ConnectionReset);
 }
 
@@ -272,9 +223,7 @@ fn a_peer_that_resets_is_told_from_one_that_closes() {
     let server = start(Script::new());
     let client = connect(server.addr());
     assert!(server.wait_until(PATIENCE, |all| all.len() == 1));
-    socket2::SockRef::from(&client.stream)
-        .set_linger(Some(Duration::ZERO))
-        .unwrap();
+    socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(client);
     assert_eq!(end_of(&server, 0), End::PeerReset);
 }
@@ -304,11 +253,7 @@ fn steps_repeat_so_often_or_for_ever() {
     client.send(GET.repeat(4));
     assert_eq!(client.rest(), b"xxx");
 
-    let server = start(
-        parse(r#"[{"repeat":["request",{"send":"y"}],"times":null}]"#)
-            .unwrap()
-            .remove(0),
-    );
+    let server = start(parse(r#"[{"repeat":["request",{"send":"y"}],"times":null}]"#).unwrap().remove(0));
     let mut client = connect(server.addr());
     client.send(GET.repeat(50));
     assert_eq!(client.exactly(50), "y".repeat(50).as_bytes());
@@ -331,25 +276,12 @@ fn a_deaf_door_lets_wait_and_an_open_one_accepts() {
 
 #[test]
 fn a_shut_door_refuses_and_keeps_its_port() {
-    let options = Options {
-        door: Door::Shut,
-        ..Options::default()
-    };
-    let server = Server::start_with(
-        options,
-        Arc::new(Authority::new()),
-        vec![Script::new().send("x").close()],
-    )
-    .unwrap();
+    let options = Options { door: Door::Shut, ..Options::default() };
+    let server =
+        Server::start_with(options, Arc::new(Authority::new()), vec![Script::new().send("x").close()]).unwrap();
     for _ in 0..3 {
-        assert_eq!(
-            TcpStream::connect(server.addr()).unwrap_err().kind(),
-            ErrorKind::ConnectionRefused
-        );
-        assert!(
-            std::net::TcpListener::bind(server.addr()).is_err(),
-            "the port must stay ours"
-        );
+        assert_eq!(TcpStream::connect(server.addr()).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert!(std::net::TcpListener::bind(server.addr()).is_err(), "the port must stay ours");
         server.set_door(Door::Open).unwrap();
         assert_eq!(connect(server.addr()).rest(), b"x");
         server.set_door(Door::Shut).unwrap();
@@ -361,12 +293,7 @@ fn a_shut_door_refuses_and_keeps_its_port() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_backlog_answers_no_syn() {
-    let options = Options {
-        backlog: 1,
-        door: Door::Deaf,
-        full_backlog: true,
-        ..Options::default()
-    };
+    let options = Options { backlog: 1, door: Door::Deaf, full_backlog: true, ..Options::default() };
     let server = Server::start_with(options, Arc::new(Authority::new()), Vec::new()).unwrap();
     for _ in 0..3 {
         let refused = TcpStream::connect_timeout(&server.addr(), PAUSE * 2).unwrap_err();
@@ -394,9 +321,6 @@ fn a_dropped_server_ends_whatever_it_does() {
         let begun = Instant::now();
         drop(server);
         assert!(begun.elapsed() < PATIENCE / 2);
-        assert_eq!(
-            TcpStream::connect(address).unwrap_err().kind(),
-            ErrorKind::ConnectionRefused
-        );
+        assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     }
 }

@@ -39,19 +39,11 @@ fn trusting(authority: &Authority) -> Arc<ClientConfig> {
 
 /// What rustls says of a failed handshake or read.
 fn tls_error(error: &std::io::Error) -> Error {
-    error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Error>())
-        .cloned()
-        .unwrap_or_else(|| panic!("{error:?}"))
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned().unwrap_or_else(|| panic!("{error:?}"))
 }
 
 fn h1_with(tls: impl Into<TlsOptions>) -> h1::Server {
-    h1::Server::start(&h1::Options {
-        tls: Some(tls.into()),
-        ..h1::Options::default()
-    })
-    .unwrap()
+    h1::Server::start(&h1::Options { tls: Some(tls.into()), ..h1::Options::default() }).unwrap()
 }
 
 #[test]
@@ -71,10 +63,7 @@ fn the_h1_server_speaks_tls_in_the_same_loop() {
         assert!(client.is_at_end());
     }
     let stats = server.stats();
-    assert_eq!(
-        (stats.tls_handshakes, stats.tls_resumed, stats.requests_completed),
-        (3, 0, 15)
-    );
+    assert_eq!((stats.tls_handshakes, stats.tls_resumed, stats.requests_completed), (3, 0, 15));
 }
 
 #[test]
@@ -84,21 +73,14 @@ fn the_h1_server_survives_a_client_that_speaks_no_tls() {
     plain.send("GET / HTTP/1.1\r\n\r\n");
     let alert = plain.rest();
     assert_eq!(alert.first(), Some(&21), "an alert record");
-    assert_eq!(
-        (server.stats().tls_handshakes, server.stats().connections_closed),
-        (0, 1)
-    );
+    assert_eq!((server.stats().tls_handshakes, server.stats().connections_closed), (0, 1));
 }
 
 #[test]
 fn sessions_are_resumed_unless_they_are_forgotten() {
     for (forgets_sessions, resumed) in [(false, 1), (true, 0)] {
         for versions in [Versions::Tls12, Versions::Tls13] {
-            let server = h1_with(TlsOptions {
-                forgets_sessions,
-                versions,
-                ..TlsOptions::default()
-            });
+            let server = h1_with(TlsOptions { forgets_sessions, versions, ..TlsOptions::default() });
             let mut config = client_config(server.authority(), false);
             config.resumption = Resumption::in_memory_sessions(8);
             let config = Arc::new(config);
@@ -116,11 +98,7 @@ fn each_identity_has_its_fault_and_no_other() {
     let authority = Arc::new(Authority::new());
     let config = trusting(&authority);
     for (label, identity) in Identity::ALL {
-        let script = Script::new()
-            .tls(TlsOptions::from(identity))
-            .send("ok")
-            .step(Step::CloseNotify)
-            .close();
+        let script = Script::new().tls(TlsOptions::from(identity)).send("ok").step(Step::CloseNotify).close();
         let server = Server::start_with(script::Options::default(), Arc::clone(&authority), vec![script]).unwrap();
         let shake = |name: &str| match connect(server.addr(), &config, name) {
             Ok(mut client) => {
@@ -138,24 +116,15 @@ fn each_identity_has_its_fault_and_no_other() {
                 assert_eq!(shake("localhost"), None, "{label}");
             }
             Identity::Expired => {
-                assert!(matches!(
-                    certificate(shake("localhost")),
-                    CertificateError::ExpiredContext { .. }
-                ));
+                assert!(matches!(certificate(shake("localhost")), CertificateError::ExpiredContext { .. }));
             }
             Identity::NotYetValid => {
-                assert!(matches!(
-                    certificate(shake("localhost")),
-                    CertificateError::NotValidYetContext { .. }
-                ));
+                assert!(matches!(certificate(shake("localhost")), CertificateError::NotValidYetContext { .. }));
             }
             Identity::WrongHost | Identity::CnOnly | Identity::NulName => {
                 for name in ["localhost", "good.test", "127.0.0.1"] {
                     let error = certificate(shake(name));
-                    assert!(
-                        matches!(error, CertificateError::NotValidForNameContext { .. }),
-                        "{label}: {error:?}"
-                    );
+                    assert!(matches!(error, CertificateError::NotValidForNameContext { .. }), "{label}: {error:?}");
                 }
             }
             Identity::Wildcard => {
@@ -164,18 +133,11 @@ fn each_identity_has_its_fault_and_no_other() {
                 assert!(matches!(error, CertificateError::NotValidForNameContext { .. }));
             }
             Identity::SelfSigned | Identity::UnknownRoot | Identity::MissingIntermediate => {
-                assert_eq!(
-                    certificate(shake("localhost")),
-                    CertificateError::UnknownIssuer,
-                    "{label}"
-                );
+                assert_eq!(certificate(shake("localhost")), CertificateError::UnknownIssuer, "{label}");
             }
             Identity::ClientAuthOnly => {
                 let error = certificate(shake("localhost"));
-                assert!(
-                    matches!(error, CertificateError::InvalidPurposeContext { .. }),
-                    "{error:?}"
-                );
+                assert!(matches!(error, CertificateError::InvalidPurposeContext { .. }), "{error:?}");
             }
             Identity::CaFalseIssuer => {
                 let error = format!("{:?}", certificate(shake("localhost")));
@@ -205,24 +167,15 @@ fn the_revocation_list_names_the_revoked_leaf_only() {
     roots.add(authority.certificate()).unwrap();
     let list = CertificateRevocationListDer::from_pem_slice(authority.revocation_list_pem().as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-        .with_crls([list])
-        .build()
-        .unwrap();
-    let config = ClientConfig::builder()
-        .with_webpki_verifier(verifier)
-        .with_no_client_auth();
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).with_crls([list]).build().unwrap();
+    let config = ClientConfig::builder().with_webpki_verifier(verifier).with_no_client_auth();
     let config = Arc::new(config);
     for (identity, revoked) in [(Identity::Good, false), (Identity::Revoked, true)] {
         let script = vec![Script::new().tls(TlsOptions::from(identity))];
         let server = Server::start_with(script::Options::default(), Arc::clone(&authority), script).unwrap();
-        let error = connect(server.addr(), &config, "localhost")
-            .err()
-            .map(|error| tls_error(&error));
-        assert_eq!(
-            error,
-            revoked.then_some(Error::InvalidCertificate(CertificateError::Revoked))
-        );
+        let error = connect(server.addr(), &config, "localhost").err().map(|error| tls_error(&error));
+        assert_eq!(error, revoked.then_some(Error::InvalidCertificate(CertificateError::Revoked)));
     }
 }
 
@@ -230,11 +183,7 @@ fn the_revocation_list_names_the_revoked_leaf_only() {
 fn alpn_and_versions_are_as_told_and_recorded() {
     let handshake = |alpn: &[&str], versions| {
         let alpn = alpn.iter().map(|&name| name.to_owned()).collect();
-        Script::new().tls(TlsOptions {
-            alpn,
-            versions,
-            ..TlsOptions::default()
-        })
+        Script::new().tls(TlsOptions { alpn, versions, ..TlsOptions::default() })
     };
     let server = Server::start(vec![
         handshake(&[], Versions::Tls12),
@@ -245,13 +194,8 @@ fn alpn_and_versions_are_as_told_and_recorded() {
     let config = trusting(server.authority());
     let _first = connect(server.addr(), &config, "localhost").unwrap();
     let _second = connect(server.addr(), &config, "upstream.test").unwrap();
-    let third = connect(server.addr(), &config, "localhost")
-        .err()
-        .map(|error| tls_error(&error));
-    assert_eq!(
-        third,
-        Some(Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol))
-    );
+    let third = connect(server.addr(), &config, "localhost").err().map(|error| tls_error(&error));
+    assert_eq!(third, Some(Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)));
     assert!(server.wait_until(PATIENCE, |all| all[1].tls.is_some() && all[2].end.is_some()));
     let known: Vec<_> = server.connections().into_iter().map(|it| it.tls).collect();
     let first = known[0].clone().unwrap();
@@ -260,27 +204,15 @@ fn alpn_and_versions_are_as_told_and_recorded() {
         ("TLSv1_2", None, Some("localhost"))
     );
     let second = known[1].clone().unwrap();
-    assert_eq!(
-        (second.version.as_str(), second.alpn.as_deref()),
-        ("TLSv1_3", Some("http/1.1"))
-    );
-    assert_eq!(
-        (second.server_name.as_deref(), second.resumed),
-        (Some("upstream.test"), false)
-    );
+    assert_eq!((second.version.as_str(), second.alpn.as_deref()), ("TLSv1_3", Some("http/1.1")));
+    assert_eq!((second.server_name.as_deref(), second.resumed), (Some("upstream.test"), false));
     assert_eq!(known[2], None);
 }
 
 #[test]
 fn a_client_certificate_is_demanded() {
-    let options = TlsOptions {
-        client_auth: true,
-        ..TlsOptions::default()
-    };
-    let server = Server::start(vec![
-        Script::new().tls(options).send("in").step(Step::CloseNotify).close(),
-    ])
-    .unwrap();
+    let options = TlsOptions { client_auth: true, ..TlsOptions::default() };
+    let server = Server::start(vec![Script::new().tls(options).send("in").step(Step::CloseNotify).close()]).unwrap();
     let with = Arc::new(client_config(server.authority(), true));
     assert_eq!(connect(server.addr(), &with, "localhost").unwrap().rest(), b"in");
     assert!(server.connections()[0].tls.as_ref().unwrap().client_certificate);
@@ -288,19 +220,13 @@ fn a_client_certificate_is_demanded() {
     // In TLS 1.3 the client has finished before it learns.
     let mut without = connect(server.addr(), &trusting(server.authority()), "localhost").unwrap();
     let error = tls_error(&without.read_once().unwrap_err());
-    assert_eq!(
-        error,
-        Error::AlertReceived(rustls::AlertDescription::CertificateRequired)
-    );
+    assert_eq!(error, Error::AlertReceived(rustls::AlertDescription::CertificateRequired));
     assert!(server.wait_until(PATIENCE, |all| matches!(all[1].end, Some(End::Tls(_)))));
 }
 
 #[test]
 fn requests_and_answers_go_through_tls_and_only_plaintext_is_recorded() {
-    let script = Script::new()
-        .tls(TlsOptions::default())
-        .request()
-        .step(Step::Pattern(300_000));
+    let script = Script::new().tls(TlsOptions::default()).request().step(Step::Pattern(300_000));
     let server = Server::start(vec![script.step(Step::CloseNotify).close()]).unwrap();
     let mut client = connect(server.addr(), &trusting(server.authority()), "localhost").unwrap();
     client.send("GET / HTTP/1.1\r\n\r\n");
@@ -320,25 +246,14 @@ fn close_sends_no_close_notify() {
 
 #[test]
 fn a_handshake_can_be_cut_or_dripped() {
-    let cut = Handshake {
-        cut: Some(100),
-        ..Handshake::default()
-    };
+    let cut = Handshake { cut: Some(100), ..Handshake::default() };
     let every = Duration::from_millis(10);
-    let dripped = Handshake {
-        pieces: Some(400),
-        every,
-        ..Handshake::default()
-    };
+    let dripped = Handshake { pieces: Some(400), every, ..Handshake::default() };
     let server = Server::start(vec![
         Script::new().tls(cut.clone()).close(),
         Script::new().tls(cut.clone()).reset(),
         Script::new().tls(cut),
-        Script::new()
-            .tls(dripped)
-            .send("made it")
-            .step(Step::CloseNotify)
-            .close(),
+        Script::new().tls(dripped).send("made it").step(Step::CloseNotify).close(),
     ])
     .unwrap();
     let config = trusting(server.authority());
@@ -352,10 +267,7 @@ fn a_handshake_can_be_cut_or_dripped() {
     let mut tls = ClientConnection::new(Arc::clone(&config), ServerName::try_from("localhost").unwrap()).unwrap();
     tls.write_tls(&mut silent).unwrap();
     let mut bytes = Vec::new();
-    assert_eq!(
-        silent.read_to_end(&mut bytes).unwrap_err().kind(),
-        ErrorKind::WouldBlock
-    );
+    assert_eq!(silent.read_to_end(&mut bytes).unwrap_err().kind(), ErrorKind::WouldBlock);
     assert_eq!((bytes.len(), bytes[0]), (100, 22));
 
     let begun = Instant::now();
@@ -365,29 +277,14 @@ fn a_handshake_can_be_cut_or_dripped() {
 
 #[test]
 fn records_that_no_honest_server_sends() {
-    let record = |content_type, bytes: &[u8], times| Step::Record {
-        content_type,
-        bytes: bytes.to_vec(),
-        times,
-    };
+    let record = |content_type, bytes: &[u8], times| Step::Record { content_type, bytes: bytes.to_vec(), times };
     let tls = || Script::new().tls(TlsOptions::default()).send("a");
     let server = Server::start(vec![
         // A fatal alert in the middle of an answer: internal_error.
         tls().signal().step(record(21, &[2, 80], 1)),
         // Empty records, then data by the same keys.
-        tls()
-            .step(record(23, &[], 5))
-            .step(record(23, b"b", 2))
-            .send("c")
-            .step(Step::CloseNotify)
-            .close(),
-        tls()
-            .step(Step::KeyUpdates(3))
-            .send("b")
-            .step(Step::KeyUpdates(1))
-            .send("c")
-            .step(Step::CloseNotify)
-            .close(),
+        tls().step(record(23, &[], 5)).step(record(23, b"b", 2)).send("c").step(Step::CloseNotify).close(),
+        tls().step(Step::KeyUpdates(3)).send("b").step(Step::KeyUpdates(1)).send("c").step(Step::CloseNotify).close(),
         // change_cipher_spec after the handshake, below TLS.
         tls().signal().step(Step::Raw(vec![20, 3, 3, 0, 1, 1].into())).send("b"),
     ])
@@ -406,47 +303,30 @@ fn records_that_no_honest_server_sends() {
     assert_eq!(client.exactly(1), b"a");
     server.signal(3);
     let refused = tls_error(&client.read_once().unwrap_err());
-    assert!(
-        matches!(refused, Error::InappropriateMessage { .. } | Error::PeerMisbehaved(_)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Error::InappropriateMessage { .. } | Error::PeerMisbehaved(_)), "{refused:?}");
 }
 
 #[test]
 fn records_without_tls_1_3_end_the_script() {
-    let tls12 = TlsOptions {
-        versions: Versions::Tls12,
-        ..TlsOptions::default()
-    };
-    let record = Step::Record {
-        content_type: 21,
-        bytes: vec![2, 40],
-        times: 1,
-    };
-    let server = Server::start(vec![
-        Script::new().step(record.clone()),
-        Script::new().tls(tls12).step(record),
-    ])
-    .unwrap();
+    let tls12 = TlsOptions { versions: Versions::Tls12, ..TlsOptions::default() };
+    let record = Step::Record { content_type: 21, bytes: vec![2, 40], times: 1 };
+    let server =
+        Server::start(vec![Script::new().step(record.clone()), Script::new().tls(tls12).step(record)]).unwrap();
     let _plain = support::connect(server.addr());
     assert!(server.wait_until(PATIENCE, |all| all.len() == 1));
     let _tls = connect(server.addr(), &trusting(server.authority()), "localhost").unwrap();
-    assert!(server.wait_until(PATIENCE, |all| all.len() == 2
-        && all.iter().all(|it| matches!(it.end, Some(End::Script(_))))));
+    assert!(
+        server
+            .wait_until(PATIENCE, |all| all.len() == 2 && all.iter().all(|it| matches!(it.end, Some(End::Script(_)))))
+    );
 }
 
 #[test]
 fn plain_http_may_answer_a_client_hello() {
-    let server = Server::start(vec![
-        Script::new()
-            .step(Step::Read(5))
-            .send("HTTP/1.1 400 Bad Request\r\n\r\n")
-            .close(),
-    ])
-    .unwrap();
-    let error = connect(server.addr(), &trusting(server.authority()), "localhost")
-        .err()
-        .unwrap();
+    let server =
+        Server::start(vec![Script::new().step(Step::Read(5)).send("HTTP/1.1 400 Bad Request\r\n\r\n").close()])
+            .unwrap();
+    let error = connect(server.addr(), &trusting(server.authority()), "localhost").err().unwrap();
     assert!(matches!(tls_error(&error), Error::InvalidMessage(_)), "{error:?}");
     let mut stream = TcpStream::connect(server.addr()).unwrap();
     stream.write_all(b"hello").unwrap();

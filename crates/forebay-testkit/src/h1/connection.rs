@@ -53,26 +53,11 @@ pub(super) enum Turn {
 }
 
 enum State {
-    Head {
-        since: Instant,
-    },
-    Body {
-        decoder: BodyDecoder,
-        exchange: Exchange,
-        echoed: bool,
-    },
-    Delayed {
-        exchange: Exchange,
-        until: Instant,
-    },
-    Answer {
-        source: Source,
-        keep_alive: bool,
-        counts: bool,
-    },
-    Lingering {
-        until: Instant,
-    },
+    Head { since: Instant },
+    Body { decoder: BodyDecoder, exchange: Exchange, echoed: bool },
+    Delayed { exchange: Exchange, until: Instant },
+    Answer { source: Source, keep_alive: bool, counts: bool },
+    Lingering { until: Instant },
 }
 
 /// What a step needs before the next.
@@ -122,11 +107,7 @@ impl Connection {
     }
 
     pub(super) fn info(&self) -> ConnectionInfo {
-        ConnectionInfo {
-            id: self.id,
-            requests: self.nth,
-            open: true,
-        }
+        ConnectionInfo { id: self.id, requests: self.nth, open: true }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -211,11 +192,7 @@ impl Connection {
                 };
                 self.answer(exchange, near)
             }
-            State::Answer {
-                source,
-                keep_alive,
-                counts,
-            } => {
+            State::Answer { source, keep_alive, counts } => {
                 while !source.is_empty() && self.output.len() - self.sent < OUTPUT_BOUND {
                     source.fill(&mut self.output);
                 }
@@ -264,18 +241,10 @@ impl Connection {
                 }
                 let echoed = exchange.route == Route::Echo;
                 if echoed {
-                    let place = Place {
-                        connection: self.id,
-                        nth: self.nth,
-                        keep_alive_field: near.keep_alive_field,
-                    };
+                    let place = Place { connection: self.id, nth: self.nth, keep_alive_field: near.keep_alive_field };
                     route::echo_head(&mut exchange, place, &mut self.output);
                 }
-                self.state = State::Body {
-                    decoder: BodyDecoder::new(head.body),
-                    exchange,
-                    echoed,
-                };
+                self.state = State::Body { decoder: BodyDecoder::new(head.body), exchange, echoed };
                 Need::Nothing
             }
             Err(why) => self.refuse(why, near, false),
@@ -283,12 +252,7 @@ impl Connection {
     }
 
     fn body(&mut self, near: &mut Surroundings<'_>) -> Need {
-        let State::Body {
-            decoder,
-            exchange,
-            echoed,
-        } = &mut self.state
-        else {
+        let State::Body { decoder, exchange, echoed } = &mut self.state else {
             return Need::Nothing;
         };
         let chunked = exchange.body == BodyLength::Chunked;
@@ -327,11 +291,7 @@ impl Connection {
                 if chunked {
                     self.output.extend_from_slice(b"0\r\n\r\n");
                 }
-                self.state = State::Answer {
-                    source: Source::Empty,
-                    keep_alive: exchange.keep_alive,
-                    counts: true,
-                };
+                self.state = State::Answer { source: Source::Empty, keep_alive: exchange.keep_alive, counts: true };
                 Need::Nothing
             }
             Ok(0) => Need::Read,
@@ -342,11 +302,7 @@ impl Connection {
             // The head of an echo is out already, so the connection is all that can end.
             Err(_) if echoed => {
                 near.shared.bad();
-                self.state = State::Answer {
-                    source: Source::Empty,
-                    keep_alive: false,
-                    counts: true,
-                };
+                self.state = State::Answer { source: Source::Empty, keep_alive: false, counts: true };
                 Need::Nothing
             }
             Err(why) => self.refuse(why, near, true),
@@ -356,27 +312,16 @@ impl Connection {
     /// The request is whole: answer it now or after its delay.
     fn whole(&mut self, exchange: Exchange, near: &mut Surroundings<'_>) -> Need {
         if let Some(delay) = exchange.delay {
-            self.state = State::Delayed {
-                exchange,
-                until: near.now + delay,
-            };
+            self.state = State::Delayed { exchange, until: near.now + delay };
             return Need::Nothing;
         }
         self.answer(exchange, near)
     }
 
     fn answer(&mut self, mut exchange: Exchange, near: &mut Surroundings<'_>) -> Need {
-        let place = Place {
-            connection: self.id,
-            nth: self.nth,
-            keep_alive_field: near.keep_alive_field,
-        };
+        let place = Place { connection: self.id, nth: self.nth, keep_alive_field: near.keep_alive_field };
         let source = route::answer(&mut exchange, place, &mut self.output);
-        self.state = State::Answer {
-            source,
-            keep_alive: exchange.keep_alive,
-            counts: true,
-        };
+        self.state = State::Answer { source, keep_alive: exchange.keep_alive, counts: true };
         Need::Nothing
     }
 
@@ -385,11 +330,7 @@ impl Connection {
         near.shared.bad();
         route::refuse(why, &mut self.output);
         self.used = self.input.len();
-        self.state = State::Answer {
-            source: Source::Empty,
-            keep_alive: false,
-            counts,
-        };
+        self.state = State::Answer { source: Source::Empty, keep_alive: false, counts };
         Need::Nothing
     }
 
@@ -435,11 +376,7 @@ impl Connection {
     fn flush(&mut self) -> Result<bool, ()> {
         loop {
             let rest = &self.output[self.sent..];
-            let written = if rest.is_empty() {
-                self.socket.flush().map(|()| 0)
-            } else {
-                self.socket.write(rest)
-            };
+            let written = if rest.is_empty() { self.socket.flush().map(|()| 0) } else { self.socket.write(rest) };
             match written {
                 Ok(0) if rest.is_empty() => {
                     self.output.clear();

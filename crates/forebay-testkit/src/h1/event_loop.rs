@@ -116,12 +116,7 @@ impl EventLoop {
                                 Err(_) => return,
                             }
                         }
-                        let _ = answer.send(
-                            self.connections
-                                .iter()
-                                .map(|(_, connection)| connection.info())
-                                .collect(),
-                        );
+                        let _ = answer.send(self.connections.iter().map(|(_, connection)| connection.info()).collect());
                     }
                     Command::Close(closing) => self.close(closing),
                     Command::Stop => {
@@ -155,11 +150,7 @@ impl EventLoop {
             let Some((key, id)) = self.runnable.pop_front() else {
                 break;
             };
-            if self
-                .connections
-                .get(key)
-                .is_some_and(|connection| connection.id() == id)
-            {
+            if self.connections.get(key).is_some_and(|connection| connection.id() == id) {
                 self.turn(key, now);
             }
         }
@@ -225,11 +216,8 @@ impl EventLoop {
             self.shared.connection_closed(id, 0, false);
             return;
         };
-        let connection = Connection::new(
-            id,
-            socket,
-            &surroundings(now, &self.shared, &mut self.scratch, &self.options),
-        );
+        let connection =
+            Connection::new(id, socket, &surroundings(now, &self.shared, &mut self.scratch, &self.options));
         self.connections.insert(connection);
         self.turn(key, now);
     }
@@ -262,10 +250,8 @@ impl EventLoop {
     fn close(&mut self, closing: Closing) {
         let now = Instant::now();
         let all = self.connections.iter();
-        let keys: Vec<usize> = all
-            .filter(|(_, it)| closing != Closing::Idle || it.is_idle())
-            .map(|(key, _)| key)
-            .collect();
+        let keys: Vec<usize> =
+            all.filter(|(_, it)| closing != Closing::Idle || it.is_idle()).map(|(key, _)| key).collect();
         for key in keys {
             let connection = &mut self.connections[key];
             match closing {

@@ -77,11 +77,7 @@ fn route<'a>(mut parts: impl Iterator<Item = &'a str>) -> Route {
     match name {
         Some("bytes") => length(MAX_LENGTH).map_or(Route::Bad("/bytes/N"), Route::Bytes),
         Some(name @ ("chunked" | "trailers")) => match (length(MAX_LENGTH), length(MAX_LENGTH)) {
-            (Some(len), Some(size)) if size > 0 => Route::Chunked {
-                len,
-                size,
-                trailers: name == "trailers",
-            },
+            (Some(len), Some(size)) if size > 0 => Route::Chunked { len, size, trailers: name == "trailers" },
             _ => Route::Bad("/chunked/N/K"),
         },
         Some("close-delimited") => length(MAX_LENGTH).map_or(Route::Bad("/close-delimited/N"), Route::CloseDelimited),
@@ -200,16 +196,9 @@ pub(super) fn answer(exchange: &mut Exchange, place: Place<'_>, out: &mut Vec<u8
         Route::Bytes(len) => (Some(len), Source::Pattern { at: 0, end: len }),
         // HTTP/1.0 knows no chunks.
         Route::Chunked { len, .. } if exchange.minor == 0 => (None, Source::Pattern { at: 0, end: len }),
-        Route::Chunked { len, size, trailers } => (
-            None,
-            Source::Chunked {
-                at: 0,
-                end: len,
-                size,
-                left_in_chunk: 0,
-                trailers,
-            },
-        ),
+        Route::Chunked { len, size, trailers } => {
+            (None, Source::Chunked { at: 0, end: len, size, left_in_chunk: 0, trailers })
+        }
         Route::CloseDelimited(len) => (None, Source::Pattern { at: 0, end: len }),
         Route::Echo | Route::EchoLate => fixed(Cow::Owned(std::mem::take(&mut exchange.collected))),
         Route::Headers { count, len } => {
@@ -253,11 +242,7 @@ pub(super) fn answer(exchange: &mut Exchange, place: Place<'_>, out: &mut Vec<u8
         exchange.keep_alive = false;
     }
     let _ = write!(out, "HTTP/1.{version} {status} {}\r\n", reason(status));
-    let content_type = if exchange.route == Route::Inspect {
-        "application/json"
-    } else {
-        "text/plain"
-    };
+    let content_type = if exchange.route == Route::Inspect { "application/json" } else { "text/plain" };
     let _ = write!(out, "server: forebay-testkit\r\ncontent-type: {content_type}\r\n");
     out.extend_from_slice(&extra);
     match length {
@@ -361,14 +346,7 @@ mod tests {
             ("/bytes/5?x", Route::Bytes(5)),
             ("/bytes/x", Route::Bad("/bytes/N")),
             ("/bytes/99999999999999", Route::Bad("/bytes/N")),
-            (
-                "/chunked/10/3",
-                Route::Chunked {
-                    len: 10,
-                    size: 3,
-                    trailers: false,
-                },
-            ),
+            ("/chunked/10/3", Route::Chunked { len: 10, size: 3, trailers: false }),
             ("/chunked/10/0", Route::Bad("/chunked/N/K")),
             ("/status/199", Route::Bad("/status/N from 200")),
             ("/status/999", Route::Status(999)),
@@ -377,10 +355,7 @@ mod tests {
         ] {
             assert_eq!(parse(path), (route, None), "{path}");
         }
-        assert_eq!(
-            parse("/delay/7/bytes/1"),
-            (Route::Bytes(1), Some(Duration::from_millis(7)))
-        );
+        assert_eq!(parse("/delay/7/bytes/1"), (Route::Bytes(1), Some(Duration::from_millis(7))));
         assert_eq!(parse("/delay/7"), (Route::Text, Some(Duration::from_millis(7))));
     }
 

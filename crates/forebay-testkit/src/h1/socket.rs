@@ -12,11 +12,7 @@ use rustls::{HandshakeKind, ServerConnection};
 /// The socket of one connection.
 pub(super) enum Socket {
     Plain(TcpStream),
-    Tls {
-        stream: TcpStream,
-        tls: Box<ServerConnection>,
-        shaken: bool,
-    },
+    Tls { stream: TcpStream, tls: Box<ServerConnection>, shaken: bool },
 }
 
 impl Socket {

@@ -17,21 +17,9 @@ const CHUNK_FRAMING: usize = 20;
 #[derive(Debug)]
 pub(super) enum Source {
     Empty,
-    Owned {
-        bytes: Cow<'static, [u8]>,
-        at: usize,
-    },
-    Pattern {
-        at: u64,
-        end: u64,
-    },
-    Chunked {
-        at: u64,
-        end: u64,
-        size: u64,
-        left_in_chunk: u64,
-        trailers: bool,
-    },
+    Owned { bytes: Cow<'static, [u8]>, at: usize },
+    Pattern { at: u64, end: u64 },
+    Chunked { at: u64, end: u64, size: u64, left_in_chunk: u64, trailers: bool },
 }
 
 impl Source {
@@ -57,13 +45,7 @@ impl Source {
                 *at += take;
             }
             Self::Pattern { at, end } => extend_pattern(out, at, *end, BLOCK),
-            Self::Chunked {
-                at,
-                end,
-                size,
-                left_in_chunk,
-                trailers,
-            } => {
+            Self::Chunked { at, end, size, left_in_chunk, trailers } => {
                 while out.len() + CHUNK_FRAMING < limit {
                     if *left_in_chunk == 0 {
                         *left_in_chunk = (*size).min(*end - *at);
@@ -104,13 +86,7 @@ mod tests {
     #[test]
     fn chunks_never_need_more_than_a_block_of_memory() {
         for (end, size) in [(0, 5), (1_000_000, 1), (1_000_000, 65_536), (1_000_000, 10_000_000)] {
-            let mut source = Source::Chunked {
-                at: 0,
-                end,
-                size,
-                left_in_chunk: 0,
-                trailers: false,
-            };
+            let mut source = Source::Chunked { at: 0, end, size, left_in_chunk: 0, trailers: false };
             let mut wire = Vec::new();
             while !source.is_empty() {
                 let before = wire.len();
@@ -119,10 +95,7 @@ mod tests {
             }
             let mut decoder = BodyDecoder::new(BodyLength::Chunked);
             let mut body = Vec::new();
-            assert_eq!(
-                decoder.decode(&wire, usize::MAX, |bytes| body.extend_from_slice(bytes)),
-                Ok(wire.len())
-            );
+            assert_eq!(decoder.decode(&wire, usize::MAX, |bytes| body.extend_from_slice(bytes)), Ok(wire.len()));
             assert!(decoder.is_done());
             assert_eq!(body.len() as u64, end);
             assert!(pattern::matches(&body, 0));

@@ -113,11 +113,7 @@ impl Shared {
             if remembered.len() == REMEMBERED {
                 remembered.pop_front();
             }
-            remembered.push_back(ConnectionInfo {
-                id,
-                requests,
-                open: false,
-            });
+            remembered.push_back(ConnectionInfo { id, requests, open: false });
         }
     }
 
@@ -167,11 +163,7 @@ impl Shared {
     }
 
     pub(super) fn closed(&self) -> Vec<ConnectionInfo> {
-        let mut closed: Vec<_> = self
-            .remembered
-            .lock()
-            .map(|list| list.iter().copied().collect())
-            .unwrap_or_default();
+        let mut closed: Vec<_> = self.remembered.lock().map(|list| list.iter().copied().collect()).unwrap_or_default();
         closed.sort_by_key(|connection| connection.id);
         closed
     }

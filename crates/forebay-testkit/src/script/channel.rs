@@ -39,10 +39,7 @@ pub(super) struct Channel {
 
 impl Channel {
     pub(super) fn new(stream: Arc<TcpStream>) -> Self {
-        Self {
-            stream,
-            layer: Layer::Plain,
-        }
+        Self { stream, layer: Layer::Plain }
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -75,9 +72,9 @@ impl Channel {
                 }
                 Ok(())
             }
-            Layer::Sealed { .. } => bytes
-                .chunks(1 << 14)
-                .try_for_each(|part| self.write_record(ContentType::ApplicationData, part)),
+            Layer::Sealed { .. } => {
+                bytes.chunks(1 << 14).try_for_each(|part| self.write_record(ContentType::ApplicationData, part))
+            }
         }
     }
 
@@ -104,8 +101,7 @@ impl Channel {
             return Err(End::Script("key updates need TLS 1.3".to_owned()));
         };
         for _ in 0..times {
-            tls.refresh_traffic_keys()
-                .map_err(|error| End::Script(error.to_string()))?;
+            tls.refresh_traffic_keys().map_err(|error| End::Script(error.to_string()))?;
             send_records(tls, &self.stream)?;
         }
         Ok(())
@@ -122,14 +118,8 @@ impl Channel {
             return Err(End::Script("records need TLS 1.3".to_owned()));
         };
         let payload = OutboundChunks::Single(bytes);
-        let plain = OutboundPlainMessage {
-            typ,
-            version: ProtocolVersion::TLSv1_3,
-            payload,
-        };
-        let sealed = encrypter
-            .encrypt(plain, *sequence)
-            .map_err(|error| End::Script(error.to_string()))?;
+        let plain = OutboundPlainMessage { typ, version: ProtocolVersion::TLSv1_3, payload };
+        let sealed = encrypter.encrypt(plain, *sequence).map_err(|error| End::Script(error.to_string()))?;
         *sequence += 1;
         Ok((&*self.stream).write_all(&sealed.encode())?)
     }
@@ -145,9 +135,7 @@ impl Channel {
         let Some(SupportedCipherSuite::Tls13(suite)) = tls.negotiated_cipher_suite() else {
             return Err(End::Script("records need TLS 1.3".to_owned()));
         };
-        let secrets = tls
-            .dangerous_extract_secrets()
-            .map_err(|error| End::Script(error.to_string()))?;
+        let secrets = tls.dangerous_extract_secrets().map_err(|error| End::Script(error.to_string()))?;
         let (sequence, ours) = secrets.tx;
         let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
         | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
@@ -159,14 +147,8 @@ impl Channel {
         if sequence > 0 {
             // AWS-LC takes the first nonce that it sees for that of record 0 and refuses to go back behind it.
             let (typ, version) = (ContentType::ApplicationData, ProtocolVersion::TLSv1_3);
-            let unused = OutboundPlainMessage {
-                typ,
-                version,
-                payload: OutboundChunks::Single(&[]),
-            };
-            encrypter
-                .encrypt(unused, 0)
-                .map_err(|error| End::Script(error.to_string()))?;
+            let unused = OutboundPlainMessage { typ, version, payload: OutboundChunks::Single(&[]) };
+            encrypter.encrypt(unused, 0).map_err(|error| End::Script(error.to_string()))?;
         }
         self.layer = Layer::Sealed { encrypter, sequence };
         Ok(())
@@ -208,13 +190,9 @@ impl Channel {
             }
         }
         let info = TlsInfo {
-            version: tls
-                .protocol_version()
-                .map_or_else(String::new, |version| format!("{version:?}")),
+            version: tls.protocol_version().map_or_else(String::new, |version| format!("{version:?}")),
             server_name: tls.server_name().map(str::to_owned),
-            alpn: tls
-                .alpn_protocol()
-                .map(|name| String::from_utf8_lossy(name).into_owned()),
+            alpn: tls.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
             resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
             client_certificate: tls.peer_certificates().is_some(),
         };

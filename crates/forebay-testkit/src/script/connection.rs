@@ -100,10 +100,7 @@ impl ConnectionInfo {
         };
         Json::object([
             ("index", self.index.into()),
-            (
-                "acceptedAtMs",
-                u64::try_from(self.accepted_at.as_millis()).unwrap_or(u64::MAX).into(),
-            ),
+            ("acceptedAtMs", u64::try_from(self.accepted_at.as_millis()).unwrap_or(u64::MAX).into()),
             ("peerPort", u64::from(self.peer_port).into()),
             ("step", self.step.into()),
             ("received", self.received.into()),

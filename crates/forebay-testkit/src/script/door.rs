@@ -113,23 +113,12 @@ impl Shared {
         };
         let signals = state.early_signals.remove(&index).unwrap_or(0);
         let kept = Some(Arc::clone(&stream));
-        state.connections.push(Connection {
-            info,
-            received: Vec::new(),
-            signals,
-            stream: kept,
-        });
+        state.connections.push(Connection { info, received: Vec::new(), signals, stream: kept });
         let script = state.script(index);
         let shared = Arc::clone(self);
         let playing = move || {
             let channel = Channel::new(stream);
-            let mut player = Player {
-                index,
-                shared: Arc::clone(&shared),
-                channel,
-                buffer: Vec::new(),
-                signals: 0,
-            };
+            let mut player = Player { index, shared: Arc::clone(&shared), channel, buffer: Vec::new(), signals: 0 };
             let end = player.play(&script);
             shared.lock().connections[index].stream = None;
             // The last handle: the socket closes here, before anybody can learn of the end.
@@ -137,11 +126,7 @@ impl Shared {
             let end = if shared.running().is_err() { End::Stopped } else { end };
             shared.update(index, |connection| connection.end = Some(end));
         };
-        match std::thread::Builder::new()
-            .name("testkit-script".to_owned())
-            .stack_size(STACK)
-            .spawn(playing)
-        {
+        match std::thread::Builder::new().name("testkit-script".to_owned()).stack_size(STACK).spawn(playing) {
             Ok(thread) => {
                 state.threads.retain(|thread| !thread.is_finished());
                 state.threads.push(thread);
@@ -199,9 +184,5 @@ pub(super) fn listen(socket: Socket, backlog: i32) -> io::Result<Place> {
 }
 
 fn reuse(socket: &Socket, allowed: bool) -> io::Result<()> {
-    if cfg!(unix) {
-        socket.set_reuse_address(allowed)
-    } else {
-        Ok(())
-    }
+    if cfg!(unix) { socket.set_reuse_address(allowed) } else { Ok(()) }
 }

@@ -42,27 +42,15 @@ pub fn parse(text: &str) -> Result<Vec<Script>, String> {
     if list.is_empty() || !list.iter().all(lists) {
         return Ok(vec![Script { steps: steps(&list)? }]);
     }
-    list.iter()
-        .map(|script| {
-            Ok(Script {
-                steps: steps(items(script)?)?,
-            })
-        })
-        .collect()
+    list.iter().map(|script| Ok(Script { steps: steps(items(script)?)? })).collect()
 }
 
 fn items(json: &Json) -> Result<&[Json], String> {
-    if let Json::List(list) = json {
-        Ok(list)
-    } else {
-        Err(format!("`{json}` is no list"))
-    }
+    if let Json::List(list) = json { Ok(list) } else { Err(format!("`{json}` is no list")) }
 }
 
 fn steps(list: &[Json]) -> Result<Vec<Step>, String> {
-    list.iter()
-        .map(|json| step(json).map_err(|why| format!("step {json}: {why}")))
-        .collect()
+    list.iter().map(|json| step(json).map_err(|why| format!("step {json}: {why}"))).collect()
 }
 
 fn step(json: &Json) -> Result<Step, String> {
@@ -79,10 +67,7 @@ fn step(json: &Json) -> Result<Step, String> {
         "raw" => options.send(from_hex(text(value)?)?).map(Step::Raw),
         "read" => options.only(&[]).and(whole(value)).map(Step::Read),
         "pattern" => options.only(&[]).and(whole(value)).map(Step::Pattern),
-        "wait" => options
-            .only(&[])
-            .and(whole(value))
-            .map(|ms| Step::Wait(Duration::from_millis(ms))),
+        "wait" => options.only(&[]).and(whole(value)).map(|ms| Step::Wait(Duration::from_millis(ms))),
         "keyUpdates" => options.only(&[]).and(whole(value)).map(Step::KeyUpdates),
         "repeat" => {
             options.only(&["times"])?;
@@ -91,10 +76,7 @@ fn step(json: &Json) -> Result<Step, String> {
                 Some(times) => Some(whole(times)?),
                 None => return Err("`times` is missing".to_owned()),
             };
-            Ok(Step::Repeat {
-                steps: steps(items(value)?)?,
-                times,
-            })
+            Ok(Step::Repeat { steps: steps(items(value)?)?, times })
         }
         "record" => {
             options.only(&["hex", "times"])?;
@@ -103,11 +85,7 @@ fn step(json: &Json) -> Result<Step, String> {
             if bytes.len() > MAX_RECORD {
                 return Err(format!("a record carries at most {MAX_RECORD} bytes"));
             }
-            Ok(Step::Record {
-                content_type,
-                bytes,
-                times: options.whole_or("times", 1)?,
-            })
+            Ok(Step::Record { content_type, bytes, times: options.whole_or("times", 1)? })
         }
         "tls" => options.handshake(Identity::from_name(text(value)?)?).map(Step::Tls),
         _ => Err(format!("no step `{name}` (its key comes first)")),
@@ -139,10 +117,7 @@ struct Options<'a> {
 impl Options<'_> {
     fn only(&self, known: &[&str]) -> Result<(), String> {
         let Json::Object(pairs) = self.json else { return Ok(()) };
-        match pairs
-            .iter()
-            .find(|(key, _)| key != self.name && !known.contains(&key.as_str()))
-        {
+        match pairs.iter().find(|(key, _)| key != self.name && !known.contains(&key.as_str())) {
             Some((key, _)) => Err(format!("no option `{key}`")),
             None => Ok(()),
         }
@@ -171,30 +146,14 @@ impl Options<'_> {
             Some(Json::Text(word)) if word == "random" => Pieces::Random(self.whole_or("seed", 1)?),
             Some(size) => Pieces::Of(size_of(size)?),
         };
-        Ok(Send {
-            bytes,
-            times: self.whole_or("times", 1)?,
-            pieces,
-            every: self.every()?,
-        })
+        Ok(Send { bytes, times: self.whole_or("times", 1)?, pieces, every: self.every()? })
     }
 
     fn handshake(&self, identity: Identity) -> Result<Handshake, String> {
-        self.only(&[
-            "alpn",
-            "versions",
-            "clientAuth",
-            "forgetsSessions",
-            "cut",
-            "pieces",
-            "every",
-        ])?;
+        self.only(&["alpn", "versions", "clientAuth", "forgetsSessions", "cut", "pieces", "every"])?;
         let mut options = TlsOptions::from(identity);
         if let Some(alpn) = self.json.get("alpn") {
-            options.alpn = items(alpn)?
-                .iter()
-                .map(|name| text(name).map(str::to_owned))
-                .collect::<Result<_, _>>()?;
+            options.alpn = items(alpn)?.iter().map(|name| text(name).map(str::to_owned)).collect::<Result<_, _>>()?;
         }
         options.versions = match self.json.get("versions").map(text).transpose()? {
             None => Versions::Both,
@@ -204,19 +163,9 @@ impl Options<'_> {
         };
         options.client_auth = self.flag("clientAuth")?;
         options.forgets_sessions = self.flag("forgetsSessions")?;
-        let cut = self
-            .json
-            .get("cut")
-            .map(whole)
-            .transpose()?
-            .map(|cut| usize::try_from(cut).unwrap_or(usize::MAX));
+        let cut = self.json.get("cut").map(whole).transpose()?.map(|cut| usize::try_from(cut).unwrap_or(usize::MAX));
         let pieces = self.json.get("pieces").map(size_of).transpose()?;
-        Ok(Handshake {
-            options,
-            cut,
-            pieces,
-            every: self.every()?,
-        })
+        Ok(Handshake { options, cut, pieces, every: self.every()? })
     }
 }
 
@@ -229,12 +178,8 @@ fn whole(json: &Json) -> Result<u64, String> {
 }
 
 fn size_of(json: &Json) -> Result<usize, String> {
-    whole(json).and_then(|size| {
-        usize::try_from(size)
-            .ok()
-            .filter(|&size| size > 0)
-            .ok_or("a piece has bytes".to_owned())
-    })
+    whole(json)
+        .and_then(|size| usize::try_from(size).ok().filter(|&size| size > 0).ok_or("a piece has bytes".to_owned()))
 }
 
 #[cfg(test)]
@@ -245,10 +190,7 @@ mod tests {
     #[test]
     fn one_list_is_one_script_and_lists_are_many() {
         assert_eq!(parse("[]").unwrap(), [Script::new()]);
-        assert_eq!(
-            parse(r#"["request","close"]"#).unwrap(),
-            [Script::new().request().close()]
-        );
+        assert_eq!(parse(r#"["request","close"]"#).unwrap(), [Script::new().request().close()]);
         assert_eq!(
             parse(r#"[["request"],[],["reset"]]"#).unwrap(),
             [Script::new().request(), Script::new(), Script::new().reset()]
@@ -262,12 +204,8 @@ mod tests {
             {"raw":"14"},{"wait":1},"signal","closeNotify","close","drop","halfClose","reset","park",
             {"repeat":["request"],"times":null},{"record":21,"hex":"0228"},{"keyUpdates":4},
             {"tls":"expired","alpn":[],"versions":"1.3","clientAuth":true,"cut":10,"pieces":1,"every":2}]"#;
-        let send = Send {
-            times: 2,
-            pieces: Pieces::Of(1),
-            every: Duration::from_millis(5),
-            ..b"a\r\n\xff".to_vec().into()
-        };
+        let send =
+            Send { times: 2, pieces: Pieces::Of(1), every: Duration::from_millis(5), ..b"a\r\n\xff".to_vec().into() };
         let options = TlsOptions {
             alpn: Vec::new(),
             versions: Versions::Tls13,
@@ -280,10 +218,7 @@ mod tests {
             Step::Read(3),
             Step::ReadToEnd,
             Step::Send(send),
-            Step::Send(Send {
-                pieces: Pieces::Random(7),
-                ..vec![0, 255].into()
-            }),
+            Step::Send(Send { pieces: Pieces::Random(7), ..vec![0, 255].into() }),
             Step::Pattern(9),
             Step::Raw(vec![0x14].into()),
             Step::Wait(Duration::from_millis(1)),
@@ -294,22 +229,10 @@ mod tests {
             Step::HalfClose,
             Step::Reset,
             Step::Park,
-            Step::Repeat {
-                steps: vec![Step::Request],
-                times: None,
-            },
-            Step::Record {
-                content_type: 21,
-                bytes: vec![2, 40],
-                times: 1,
-            },
+            Step::Repeat { steps: vec![Step::Request], times: None },
+            Step::Record { content_type: 21, bytes: vec![2, 40], times: 1 },
             Step::KeyUpdates(4),
-            Step::Tls(Handshake {
-                options,
-                cut: Some(10),
-                pieces: Some(1),
-                every: Duration::from_millis(2),
-            }),
+            Step::Tls(Handshake { options, cut: Some(10), pieces: Some(1), every: Duration::from_millis(2) }),
         ];
         assert_eq!(parse(text).unwrap(), [Script { steps: expected }]);
     }

@@ -42,8 +42,7 @@ impl Player {
                 return end;
             }
         }
-        self.shared
-            .update(self.index, |connection| connection.step = script.steps.len());
+        self.shared.update(self.index, |connection| connection.step = script.steps.len());
         loop {
             self.buffer.clear();
             if let Err(end) = self.read() {
@@ -125,11 +124,7 @@ impl Player {
                 self.shared.update(self.index, |connection| connection.tls = info);
                 Ok(())
             }
-            Step::Record {
-                content_type,
-                bytes,
-                times,
-            } => self.channel.records(*content_type, bytes, *times),
+            Step::Record { content_type, bytes, times } => self.channel.records(*content_type, bytes, *times),
             Step::KeyUpdates(times) => self.channel.key_updates(*times),
         }
     }
@@ -167,8 +162,7 @@ impl Player {
 
     fn write(&mut self, bytes: &[u8], by: impl Fn(&mut Channel, &[u8]) -> Result<(), End>) -> Result<(), End> {
         by(&mut self.channel, bytes)?;
-        self.shared
-            .update(self.index, |connection| connection.sent += bytes.len() as u64);
+        self.shared.update(self.index, |connection| connection.sent += bytes.len() as u64);
         Ok(())
     }
 

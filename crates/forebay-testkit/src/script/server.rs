@@ -38,12 +38,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            address,
-            backlog: 1_024,
-            door: Door::Open,
-            full_backlog: false,
-        }
+        Self { address, backlog: 1_024, door: Door::Open, full_backlog: false }
     }
 }
 
@@ -71,22 +66,14 @@ impl Server {
     pub fn start_with(options: Options, authority: Arc<Authority>, scripts: Vec<Script>) -> io::Result<Self> {
         let socket = bind(options.address)?;
         let address = socket.local_addr()?.as_socket().ok_or(ErrorKind::AddrNotAvailable)?;
-        let place = if options.door == Door::Shut {
-            Place::Held(socket)
-        } else {
-            listen(socket, options.backlog)?
-        };
+        let place = if options.door == Door::Shut { Place::Held(socket) } else { listen(socket, options.backlog)? };
         let state = State {
             connections: Vec::new(),
             scripts: scripts.into_iter().map(Arc::new).collect(),
             scripts_from: 0,
             early_signals: BTreeMap::new(),
             wanted: options.door,
-            actual: Ok(if options.door == Door::Shut {
-                Door::Shut
-            } else {
-                Door::Deaf
-            }),
+            actual: Ok(if options.door == Door::Shut { Door::Shut } else { Door::Deaf }),
             own_ports: BTreeSet::new(),
             threads: Vec::new(),
             configs: Vec::new(),
@@ -110,14 +97,9 @@ impl Server {
             }
         }
         let accepting = Arc::clone(&shared);
-        let accepting = std::thread::Builder::new()
-            .name("testkit-accept".to_owned())
-            .spawn(move || accepting.accept_all(place))?;
-        Ok(Self {
-            shared,
-            accepting: Some(accepting),
-            _fill: fill,
-        })
+        let accepting =
+            std::thread::Builder::new().name("testkit-accept".to_owned()).spawn(move || accepting.accept_all(place))?;
+        Ok(Self { shared, accepting: Some(accepting), _fill: fill })
     }
 
     /// Where it listens.
@@ -148,11 +130,7 @@ impl Server {
     /// What was read on this connection (after decryption), up to `RECORDED` bytes.
     #[must_use]
     pub fn received(&self, index: usize) -> Option<Vec<u8>> {
-        self.shared
-            .lock()
-            .connections
-            .get(index)
-            .map(|connection| connection.received.clone())
+        self.shared.lock().connections.get(index).map(|connection| connection.received.clone())
     }
 
     /// Signals one connection, which may come later.
@@ -210,9 +188,7 @@ impl Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server")
-            .field("addr", &self.addr())
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("addr", &self.addr()).finish_non_exhaustive()
     }
 }
 
@@ -220,11 +196,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.stop = true;
-        for stream in state
-            .connections
-            .iter()
-            .filter_map(|connection| connection.stream.as_ref())
-        {
+        for stream in state.connections.iter().filter_map(|connection| connection.stream.as_ref()) {
             let _ = stream.shutdown(Shutdown::Both);
         }
         let accepts = state.actual == Ok(Door::Open);

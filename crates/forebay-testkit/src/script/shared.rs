@@ -56,10 +56,7 @@ pub(super) struct Shared {
 
 impl State {
     pub(super) fn infos(&self) -> Vec<ConnectionInfo> {
-        self.connections
-            .iter()
-            .map(|connection| connection.info.clone())
-            .collect()
+        self.connections.iter().map(|connection| connection.info.clone()).collect()
     }
 
     pub(super) fn signal(&mut self, index: usize) {
@@ -71,11 +68,7 @@ impl State {
 
     pub(super) fn script(&self, index: usize) -> Arc<Script> {
         let place = index - self.scripts_from;
-        self.scripts
-            .get(place)
-            .or(self.scripts.last())
-            .map(Arc::clone)
-            .unwrap_or_default()
+        self.scripts.get(place).or(self.scripts.last()).map(Arc::clone).unwrap_or_default()
     }
 }
 
@@ -86,10 +79,7 @@ impl Shared {
     }
 
     pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>, at_most: Duration) -> MutexGuard<'a, State> {
-        self.changed
-            .wait_timeout(state, at_most)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        self.changed.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner).0
     }
 
     pub(super) fn update(&self, index: usize, change: impl FnOnce(&mut ConnectionInfo)) {

@@ -111,21 +111,13 @@ pub struct Handshake {
 
 impl From<TlsOptions> for Handshake {
     fn from(options: TlsOptions) -> Self {
-        Self {
-            options,
-            ..Self::default()
-        }
+        Self { options, ..Self::default() }
     }
 }
 
 impl From<Vec<u8>> for Send {
     fn from(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            times: 1,
-            pieces: Pieces::Whole,
-            every: Duration::ZERO,
-        }
+        Self { bytes, times: 1, pieces: Pieces::Whole, every: Duration::ZERO }
     }
 }
 
@@ -164,20 +156,13 @@ impl Script {
     /// Sends bytes so many times.
     #[must_use]
     pub fn send_times(self, bytes: impl AsRef<[u8]>, times: u64) -> Self {
-        self.step(Step::Send(Send {
-            times,
-            ..Send::from(bytes.as_ref().to_vec())
-        }))
+        self.step(Step::Send(Send { times, ..Send::from(bytes.as_ref().to_vec()) }))
     }
 
     /// Sends bytes in pieces, with a pause between two.
     #[must_use]
     pub fn send_in(self, bytes: impl AsRef<[u8]>, pieces: Pieces, every: Duration) -> Self {
-        self.step(Step::Send(Send {
-            pieces,
-            every,
-            ..Send::from(bytes.as_ref().to_vec())
-        }))
+        self.step(Step::Send(Send { pieces, every, ..Send::from(bytes.as_ref().to_vec()) }))
     }
 
     /// Waits.
@@ -219,9 +204,6 @@ impl Script {
     /// Plays steps so many times; `None`: for ever.
     #[must_use]
     pub fn repeat(self, times: Option<u64>, steps: Script) -> Self {
-        self.step(Step::Repeat {
-            steps: steps.steps,
-            times,
-        })
+        self.step(Step::Repeat { steps: steps.steps, times })
     }
 }

@@ -23,10 +23,7 @@ pub struct Response {
 
 impl Response {
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -49,10 +46,7 @@ pub fn connect(address: SocketAddr) -> Client<TcpStream> {
 
 impl<S: Read + Write> Client<S> {
     pub fn new(stream: S) -> Self {
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
+        Self { stream, buffer: Vec::new() }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -72,11 +66,7 @@ impl<S: Read + Write> Client<S> {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
             }
-            assert!(
-                self.fill(),
-                "the connection ended in a head: {:?}",
-                String::from_utf8_lossy(&self.buffer)
-            );
+            assert!(self.fill(), "the connection ended in a head: {:?}", String::from_utf8_lossy(&self.buffer));
         };
         let head: Vec<u8> = self.buffer.drain(..head_len).collect();
         let head = String::from_utf8(head).expect("heads are ASCII");
@@ -88,12 +78,7 @@ impl<S: Read + Write> Client<S> {
             .map(|line| line.split_once(": ").expect("a field"))
             .map(|(n, v)| (n.to_owned(), v.to_owned()))
             .collect();
-        let mut response = Response {
-            status,
-            version,
-            fields,
-            body: Vec::new(),
-        };
+        let mut response = Response { status, version, fields, body: Vec::new() };
         if head_only || status < 200 || status == 204 || status == 304 {
             return response;
         }
