@@ -18,6 +18,7 @@ main(async () => {
   const run = mode === '--run'
   const tests = [
     ...(await rust('core', 'forebay-core', run)),
+    ...(await rust('transport', 'forebay-reactor', run)),
     ...(await rust('transport', 'forebay-transport', run)),
     ...(await endToEnd(run)),
   ]

@@ -133,8 +133,11 @@ eachRunner(
           : pool.request({ path: paths[n % 9] ?? '/' }),
       ),
     )
+    await eventually('nothing is under way', () => {
+      const { rqActive, cxHttp1Total, cxTotal } = pool.stats
+      return rqActive === 0 && cxHttp1Total === cxTotal
+    })
     await upstream.until(`connectionsOpen=${pool.stats.cxActive}`)
-    await eventually('the last have closed', () => pool.stats.rqActive === 0)
     const { stats } = pool
     await agree(t, stats, upstream, answers)
     t.is(stats.cxActive, (await upstream.stats()).connectionsOpen)

@@ -272,7 +272,7 @@ mod tests {
 
     /// Bound and connected to one address, as the system does by chance when it picks the port that is dialled.
     #[test]
-    fn a_connection_to_itself_is_refused() {
+    fn c15_a_connection_to_itself_is_refused() {
         let reactor = Reactor::new(Clock::System).unwrap();
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
