@@ -307,7 +307,7 @@ export class Channel implements DeliverySink {
     const facts = connection === 0 ? undefined : this.#connections.get(connection)
     if (facts !== undefined) {
       failure.connection = facts
-      failure.endpoint = endpointText(facts.address, facts.port)
+      if (failure.endpoint === '') failure.endpoint = endpointText(facts.address, facts.port)
     }
     this.#ended(id).fail(failure)
   }
