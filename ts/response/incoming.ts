@@ -148,7 +148,7 @@ export class IncomingBody implements ChunkSource, DroppedBody {
 
   /** Drops all of it, if that takes no more than `max` bytes; else resets. */
   discard(max: number): Promise<void> {
-    if (this.#announced > max) this.cancel()
+    if (max === 0 || this.#announced > max) this.cancel()
     return new Promise(resolve => this.#feed(new Discarding(max, resolve)))
   }
 
