@@ -524,6 +524,27 @@ test.serial('credit: no more is ever outstanding than bodyBuffer, and everything
   t.pass()
 })
 
+test.serial('an upstream that answers every grant at once leaves the loop its turns', async t => {
+  const { native, body } = await begun({ pool: { bodyBuffer: 16_384 } })
+  const part = dataRecord(0, Buffer.alloc(8_192))
+  let grants = 0
+  // As on Node's own loop, where a flush brings what is ready.
+  native.answer = one => {
+    if (one.type !== 'credit') return []
+    grants += 1
+    return grants < 100 ? [part] : [part, endRecord(0)]
+  }
+  let turns = 0
+  const count = (): void => {
+    turns += 1
+    if (grants < 100) setImmediate(count)
+  }
+  setImmediate(count)
+  native.deliver(part)
+  t.is((await body.bytes()).length, 101 * 8_192)
+  t.true(turns >= 99, `${turns} turns`)
+})
+
 test.serial('stream() writes a body into a Node or a web stream, with its head', async t => {
   for (const kind of ['node', 'web']) {
     const { pool, native } = scene()

@@ -76,8 +76,6 @@ export class OutgoingRequest {
   readonly path: string
   /** Null also where `readBody` gives it. */
   readonly body: SentBody | null
-  /** Reads a body that is not bytes yet; null where there is nothing to read. */
-  readonly readBody: (() => Promise<ArrayBuffer>) | null
   readonly high: boolean
   readonly idempotent: boolean
   readonly signal: AbortSignal | null
@@ -91,8 +89,7 @@ export class OutgoingRequest {
   /** What the caller's Content-Length says; -1 where there is none. Known once written. */
   contentLength = -1
   readonly #headers: ReadHeaders | null
-  /** What the body says of itself; empty where it says nothing. */
-  readonly #contentType: string
+  readonly #derived: DerivedBody | null
   readonly #authority: string | null
   readonly #rules: RequestRules
 
@@ -153,8 +150,7 @@ export class OutgoingRequest {
     this.path = query === undefined || query === null ? path : withQuery(path, query)
     const derived = body instanceof DerivedBody ? body : null
     this.body = body instanceof DerivedBody ? body.content : body
-    this.readBody = derived === null ? null : derived.read
-    this.#contentType = derived === null ? '' : derived.contentType
+    this.#derived = derived
     this.high = high
     this.idempotent = idempotent ?? isIdempotent(method)
     this.signal = signal
@@ -163,6 +159,11 @@ export class OutgoingRequest {
     this.#headers = headers
     this.#authority = authority
     this.#rules = rules
+  }
+
+  /** Reads a body that is not bytes yet; null where there is nothing to read. */
+  get readBody(): (() => Promise<ArrayBuffer>) | null {
+    return this.#derived === null ? null : this.#derived.read
   }
 
   /** Most bytes that `write` can take. */
@@ -189,7 +190,7 @@ export class OutgoingRequest {
 
   #writeHead(bytes: Uint8Array, at: number): number {
     const headers = this.#headers
-    const contentType = this.#contentType
+    const contentType = this.#derived === null ? '' : this.#derived.contentType
     if (headers === null && this.#authority === null && contentType === '') return at
     fields.start(bytes, at, this.#rules.maxHeadSize, this.#rules.maxHeadFields)
     if (this.#authority !== null) fields.authority(this.#authority)
