@@ -245,6 +245,17 @@ test('parts are put together whatever was announced', t => {
   t.pass()
 })
 
+test('parts beyond what was announced are not copied again and again', t => {
+  const collector = new Collector(10)
+  const part = Uint8Array.of(1)
+  const sizes = new Set<number>()
+  for (let n = 0; n < 5_000; n++) {
+    collector.add(part, 0, 1)
+    sizes.add(collector.take().buffer.byteLength)
+  }
+  t.true(sizes.size < 15, `${sizes.size} sizes`)
+})
+
 test('a length that is only announced takes no memory beyond a bound', t => {
   const before = process.memoryUsage().arrayBuffers
   const collectors = Array.from({ length: 10 }, () => new Collector(4_000_000_000))

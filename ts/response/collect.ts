@@ -33,10 +33,10 @@ export class Collector {
     this.#length = length
   }
 
-  /** At least twofold, so that copying stays cheap, but not beyond what was announced. */
+  /** At least twofold, so that copying stays cheap, but not beyond an announced length that still holds. */
   #grow(needed: number): void {
     const twice = this.#bytes.length * 2
-    const wanted = this.#announced < 0 ? twice : Math.min(twice, this.#announced)
+    const wanted = this.#announced < needed ? twice : Math.min(twice, this.#announced)
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, wanted))
     larger.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = larger
