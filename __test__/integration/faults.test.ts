@@ -17,7 +17,7 @@ async function failure(
   const upstream = await startScripted(script, WELL_BEHAVED)
   t.teardown(() => upstream.stop())
   const pool = makePool(upstream.origin, { replay: 'none' })
-  const error = await rejection(pool.request({ path: '/', ...request }))
+  const error = await rejection(pool.request({ path: '/', ...request }).then(({ body }) => body.bytes()))
   const next = await pool.request({ path: '/' })
   t.is(await next.body.text(), 'hello from the testkit', 'the pool is usable after')
   t.is(error.origin, upstream.origin)

@@ -1,6 +1,7 @@
 // The HTTP/1.1 cases of the inventory that a socket can show, through TypeScript. The others are shown on the core (docs/conformance.md).
 
 import type { ExecutionContext } from 'ava'
+import type { PoolResponse } from '../../ts/index.js'
 import { block, eventually, gone, inventory, secure } from '../support/cases.js'
 import { rejection } from '../support/rejection.js'
 import { total } from '../support/rest.js'
@@ -18,6 +19,9 @@ async function scripted(t: ExecutionContext, ...scripts: readonly (readonly Step
 
 /** Answers the first request when told to, then behaves. */
 const HELD: readonly Step[] = ['request', 'signal', { send: ANSWER }, ...WELL_BEHAVED]
+
+/** The body of a response that is still to come. */
+const text = async (response: Promise<PoolResponse>): Promise<string> => (await response).body.text()
 
 inventory(1, async (t, makePool) => {
   const upstream = await startTestkit()
@@ -249,7 +253,11 @@ inventory(16, async (t, makePool) => {
 
   // The pause lets the bytes be read before the RST, which would take them along.
   const cut = makePool((await scripted(t, ['request', { send: untilClose }, { wait: 50 }, 'reset'])).origin, ONE)
-  t.like(await rejection(cut.request({ path: '/' })), { code: 'FB_BODY_INCOMPLETE', phase: 'body', retryable: 'no' })
+  t.like(await rejection(text(cut.request({ path: '/' }))), {
+    code: 'FB_BODY_INCOMPLETE',
+    phase: 'body',
+    retryable: 'no',
+  })
   t.like(cut.stats, { cxDestroyRemote: 1, cxDestroyRemoteWithActiveRq: 1 })
 })
 
@@ -307,7 +315,7 @@ inventory(22, async (t, makePool) => {
   const upstream = await scripted(t, ['request', { send: half }, 'readToEnd'], WELL_BEHAVED)
   const pool = makePool(upstream.origin, ONE)
   const abort = new AbortController()
-  const aborted = pool.request({ path: '/', signal: abort.signal })
+  const aborted = text(pool.request({ path: '/', signal: abort.signal }))
   await upstream.until(`0.sent>=${half.length}`)
   const queued = pool.request({ path: '/' })
   await eventually('one waits', () => pool.stats.rqPendingActive === 1)
@@ -508,7 +516,7 @@ inventory(33, async (t, makePool) => {
   t.like(await rejection(early.request({ path: '/' })), { code: 'FB_CONNECTION_CLOSED', retryable: 'maybe' })
   const half = 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello'
   const late = makePool((await scripted(t, ['request', { send: half }, 'close'])).origin, ONE)
-  t.like(await rejection(late.request({ path: '/' })), { code: 'FB_BODY_INCOMPLETE', retryable: 'no' })
+  t.like(await rejection(text(late.request({ path: '/' }))), { code: 'FB_BODY_INCOMPLETE', retryable: 'no' })
 })
 
 inventory(34, async (t, makePool) => {

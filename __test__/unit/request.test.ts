@@ -1,5 +1,6 @@
 // What may be sent: the rows R01 to R20 of hostile input through our own API.
 
+import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import test from 'ava'
 import fc from 'fast-check'
@@ -408,7 +409,7 @@ test('options that are none, or that are unknown, are refused', t => {
   for (const key of ['header', 'url', 'totalTimeout', 'retry', 'trailers', 'origin'])
     refused(t, { path: '/', [key]: 1 }, key)
   for (const [key, values] of Object.entries({
-    body: [1, {}, [], new ArrayBuffer(1), new Uint16Array(1), true],
+    body: [1, {}, [], true, () => 'x', new ReadableStream(), Readable.from([]), [Uint8Array.of(1)], new Response('x')],
     signal: [{}, 1, 'x', { aborted: 1 }, { aborted: false }],
     priority: ['low', '', null, 1],
     idempotent: [0, 'yes', null],

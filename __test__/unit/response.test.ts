@@ -2,11 +2,11 @@
 
 import test from 'ava'
 import fc from 'fast-check'
-import { WholeBody } from '../../ts/response/body.js'
 import { Collector } from '../../ts/response/collect.js'
 import { connectionInfo, endpointOf } from '../../ts/response/connection.js'
 import { LazyHeaderMap } from '../../ts/response/headers.js'
-import { WholeResponse } from '../../ts/response/response.js'
+import { ReceivedResponse } from '../../ts/response/response.js'
+import { WholeBody } from '../../ts/response/whole-body.js'
 
 const FACTS = { id: 7, protocol: 0, address: '10.0.0.1', port: 8080, connectMicros: 1_500, tlsMicros: 250 }
 
@@ -86,6 +86,15 @@ test('no fields are no fields', t => {
   t.is(headers.get(''), null)
 })
 
+const whole = (content: Uint8Array | string, type = '') =>
+  new WholeBody(content, { headers: type === '' ? map() : map(['Content-Type', type]) })
+
+async function chunks(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = []
+  for await (const chunk of source) all.push(chunk)
+  return Buffer.concat(all)
+}
+
 const BODIES: readonly Buffer[] = [
   Buffer.alloc(0),
   Buffer.from('plain'),
@@ -97,13 +106,15 @@ const BODIES: readonly Buffer[] = [
 
 test('a body is the same whether it came as bytes or as a string, and as fetch decodes it', async t => {
   for (const content of BODIES) {
-    for (const body of [
-      () => new WholeBody(content.toString('latin1')),
-      () => new WholeBody(new Uint8Array(content)),
-    ]) {
+    for (const body of [() => whole(content.toString('latin1')), () => whole(new Uint8Array(content))]) {
       t.is(await body().text(), await new Response(content).text())
       t.deepEqual(Buffer.from(await body().bytes()), content)
       t.deepEqual(Buffer.from(await body().arrayBuffer()), content)
+      t.deepEqual(Buffer.from(await (await body().blob()).arrayBuffer()), content)
+      t.deepEqual(await chunks(body()), content)
+      t.deepEqual(await chunks(body().readable()), content)
+      t.deepEqual(Buffer.from(await new Response(body().stream()).arrayBuffer()), content)
+      await body().discard()
     }
   }
 })
@@ -112,43 +123,66 @@ test('any bytes survive as text and as bytes', async t => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 64 }), async content => {
       const latin1 = Buffer.from(content).toString('latin1')
-      t.is(await new WholeBody(latin1).text(), await new Response(content).text())
-      t.deepEqual(await new WholeBody(latin1).bytes(), content)
+      t.is(await whole(latin1).text(), await new Response(content).text())
+      t.deepEqual(await whole(latin1).bytes(), content)
     }),
   )
 })
 
 test("bytes are the reader's own and exact", async t => {
-  const bytes = await new WholeBody('abc').bytes()
+  const bytes = await whole('abc').bytes()
   t.is(bytes.buffer.byteLength, 3)
   const larger = new Uint8Array(new ArrayBuffer(10), 2, 3)
-  t.is((await new WholeBody(larger).arrayBuffer()).byteLength, 3)
+  t.is((await whole(larger).arrayBuffer()).byteLength, 3)
 })
 
 test('json is parsed, and what is none rejects', async t => {
-  t.deepEqual(await new WholeBody('\u00ef\u00bb\u00bf{"a":1}').json(), { a: 1 })
-  t.is(await new WholeBody('null').json(), null)
-  await t.throwsAsync(new WholeBody('<html>').json(), { instanceOf: SyntaxError })
+  t.deepEqual(await whole('\u00ef\u00bb\u00bf{"a":1}').json(), { a: 1 })
+  t.is(await whole('null').json(), null)
+  await t.throwsAsync(whole('<html>').json(), { instanceOf: SyntaxError })
+})
+
+test('a blob has the type of its response', async t => {
+  t.is((await whole('{}', 'application/json; charset=utf-8').blob()).type, 'application/json; charset=utf-8')
+  t.is((await whole('{}').blob()).type, '')
 })
 
 test('a body has one reader', async t => {
-  for (const second of ['text', 'json', 'bytes', 'arrayBuffer'] as const) {
-    for (const first of ['text', 'bytes', 'arrayBuffer', 'json'] as const) {
-      const body = new WholeBody('1')
-      t.false(body.used)
-      await body[first]()
-      t.true(body.used)
-      await t.throwsAsync(body[second](), { instanceOf: TypeError })
-    }
+  const readers = ['text', 'json', 'bytes', 'arrayBuffer', 'blob', 'discard'] as const
+  for (const first of readers) {
+    const body = whole('1')
+    t.false(body.used)
+    await body[first]()
+    t.true(body.used)
+    for (const second of readers) await t.throwsAsync(body[second](), { instanceOf: TypeError })
+    t.throws(() => body.stream(), { instanceOf: TypeError })
+    t.throws(() => body.readable(), { instanceOf: TypeError })
+    t.throws(() => body[Symbol.asyncIterator](), { instanceOf: TypeError })
   }
-  const failed = new WholeBody('not json')
+  const failed = whole('not json')
   await t.throwsAsync(failed.json())
   t.true(failed.used)
 })
 
+test('a reader that is left early has no more', async t => {
+  const iterator = whole('abc')[Symbol.asyncIterator]()
+  t.deepEqual(await iterator.return?.(), { done: true, value: undefined })
+  t.deepEqual(await iterator.next(), { done: true, value: undefined })
+  const stream = whole('abc').stream()
+  await stream.cancel()
+  t.deepEqual(await stream.getReader().read(), { done: true, value: undefined })
+})
+
+test('an unknown or bad option of discard is refused', async t => {
+  const bad: readonly object[] = [{ maxBytes: -1 }, { maxBytes: 0.5 }, { maxBytes: '1' }, { max: 1 }]
+  for (const options of bad) {
+    await t.throwsAsync(whole('abc').discard(options), { code: 'FB_INVALID_CONFIG', message: /^discard\.max/ })
+  }
+})
+
 test('a response shows its head, its connection and its times', async t => {
   const text = 'Not Found\0A\0b\0BODY'
-  const response = new WholeResponse(404, text, text.length - 4, null, FACTS, false, 2_000, 3_500, 4)
+  const response = new ReceivedResponse(404, text, text.length - 4, null, FACTS, false, 2_000, 3_500, 4, null)
   t.is(response.status, 404)
   t.is(response.statusText, 'Not Found')
   t.deepEqual([...response.headers], [['a', 'b']])
@@ -166,18 +200,18 @@ test('a response shows its head, its connection and its times', async t => {
   })
   t.deepEqual(response.attempts, [{ type: 'response', endpoint: '10.0.0.1:8080', status: 404, durationMs: 3.5 }])
   t.is(await response.body.text(), 'BODY')
-  t.is(new WholeResponse(200, '\0', 1, null, FACTS, true, 0, 0, 9).timings.dial, null)
+  t.is(new ReceivedResponse(200, '\0', 1, null, FACTS, true, 0, 0, 9, null).timings.dial, null)
 })
 
 test('a response without reason or fields, with bytes as body', async t => {
-  const response = new WholeResponse(200, '\0', 1, Uint8Array.of(1), FACTS, true, 0, 0, 0)
+  const response = new ReceivedResponse(200, '\0', 1, Uint8Array.of(1), FACTS, true, 0, 0, 0, null)
   t.is(response.statusText, '')
   t.deepEqual([...response.headers], [])
   t.deepEqual(await response.body.bytes(), Uint8Array.of(1))
 })
 
 test('disposal discards an unread body', async t => {
-  const response = new WholeResponse(200, '\0abc', 1, null, FACTS, true, 0, 0, 0)
+  const response = new ReceivedResponse(200, '\0abc', 1, null, FACTS, true, 0, 0, 0, null)
   await response[Symbol.asyncDispose]()
   t.true(response.body.used)
   await t.throwsAsync(response.body.text(), { instanceOf: TypeError })
@@ -209,6 +243,17 @@ test('parts are put together whatever was announced', t => {
     { numRuns: 50 },
   )
   t.pass()
+})
+
+test('parts beyond what was announced are not copied again and again', t => {
+  const collector = new Collector(10)
+  const part = Uint8Array.of(1)
+  const sizes = new Set<number>()
+  for (let n = 0; n < 5_000; n++) {
+    collector.add(part, 0, 1)
+    sizes.add(collector.take().buffer.byteLength)
+  }
+  t.true(sizes.size < 15, `${sizes.size} sizes`)
 })
 
 test('a length that is only announced takes no memory beyond a bound', t => {

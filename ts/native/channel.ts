@@ -80,6 +80,8 @@ export class Channel implements DeliverySink {
   readonly #gone: number[] = []
   readonly #onTurnEnd: () => void
   #scheduled = false
+  readonly #onLoopTurn: () => void
+  #scheduledForLoop = false
   /** True while a caller's getters or the decoder run. */
   #busy = false
   /** Control records that came meanwhile: kind, subject, bytes, and again. */
@@ -91,6 +93,10 @@ export class Channel implements DeliverySink {
     this.statNames = Object.freeze(binding.statNames())
     this.#onTurnEnd = () => {
       this.#scheduled = false
+      this.#flush()
+    }
+    this.#onLoopTurn = () => {
+      this.#scheduledForLoop = false
       this.#flush()
     }
     this.#native = new binding.Channel(runner, this.#submit.bytes, this.#slab.bytes, length => this.#deliver(length))
@@ -186,7 +192,8 @@ export class Channel implements DeliverySink {
       return
     }
     while (!this.#submit.control(kind, subject, bytes)) this.#flush()
-    this.#schedule()
+    if (kind === submitKind.CREDIT) this.#scheduleForLoop()
+    else this.#schedule()
   }
 
   #catchUp(): void {
@@ -202,6 +209,16 @@ export class Channel implements DeliverySink {
     this.#scheduled = true
     this.turnMs = performance.now()
     queueMicrotask(this.#onTurnEnd)
+  }
+
+  /**
+   * Credit goes with the turn's next records, or with the loop's next turn: on Node's own loop a flush may bring what was granted at
+   * once, and reader and upstream would feed each other in microtasks, with no turn of the loop between them.
+   */
+  #scheduleForLoop(): void {
+    if (this.#scheduled || this.#scheduledForLoop) return
+    this.#scheduledForLoop = true
+    setImmediate(this.#onLoopTurn)
   }
 
   #flush(): void {

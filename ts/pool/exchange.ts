@@ -1,19 +1,21 @@
-// One request under way, from submission to its one outcome.
+// One request under way, from submission to the end of its response.
 //
-//   waiting --complete--> settled            (the usual case: one record)
-//   waiting --head--> collecting --data*--> end --> settled
-//   any     --fail / abort / too large--> settled; what still comes is dropped
+//   waiting --complete--> over               (the usual case: one record)
+//   waiting --head--> reading --data*--> end --> over
+//   any     --fail / abort / reset by the reader--> over; what still comes is dropped
 //
-// Promise: the promise is settled once; the caller's signal keeps no listener; credit is granted as bytes are taken.
-// Used by `native-pool.ts`, which gives it to the channel. Not here: encoding and decoding (`native/`).
+// Promise: the promise is settled once, at the head; from then on failures are the body's. The caller's signal keeps no listener
+// afterwards. Credit is granted as a reader takes bytes. Nothing here refers to the response: what callers drop can be collected.
+// Used by `native-pool.ts`, which gives it to the channel. Not here: encoding and decoding (`native/`), readers (`response/`).
 
 import { lastAttempt } from '../errors/attempt.js'
 import { codeEntry } from '../errors/codes.js'
 import { InternalError } from '../errors/errors.js'
 import { errorFromNative, makeError, messageOf, type NativeFailure } from '../errors/from-native.js'
-import { Collector } from '../response/collect.js'
 import { type ConnectionFacts, endpointOf, protocolOf } from '../response/connection.js'
-import { type PoolResponse, WholeResponse } from '../response/response.js'
+import { toBytes } from '../response/content.js'
+import { type BodyUpstream, IncomingBody } from '../response/incoming.js'
+import { type PoolResponse, ReceivedResponse } from '../response/response.js'
 
 /** What an exchange needs of its pool. */
 export interface ExchangeOwner {
@@ -27,21 +29,8 @@ export interface ExchangeOwner {
   credit(id: number, bytes: number): void
 }
 
-/** A response whose body is still coming. */
-interface Partial {
-  readonly status: number
-  readonly text: string
-  readonly connection: ConnectionFacts
-  readonly reused: boolean
-  readonly queueMicros: number
-  readonly headMicros: number
-  readonly collector: Collector
-  /** Bytes taken for which no credit was granted yet. */
-  owed: number
-}
-
 /** See above. */
-export class Exchange {
+export class Exchange implements BodyUpstream {
   id = -1
   /** When it was submitted, in ms of the monotonic clock. */
   startedMs = 0
@@ -49,12 +38,15 @@ export class Exchange {
   dnsMs = 0
   readonly high: boolean
   readonly #owner: ExchangeOwner
-  readonly #resolve: (response: PoolResponse) => void
-  readonly #reject: (error: unknown) => void
+  #resolve: (response: PoolResponse) => void
+  #reject: (error: unknown) => void
   readonly #signal: AbortSignal | null
   readonly #maxReadSize: number
-  #partial: Partial | null = null
-  #settled = false
+  /** What comes after the head; null before it. */
+  #body: IncomingBody | null = null
+  /** Bytes taken for which no credit was granted yet. */
+  #owed = 0
+  #over = false
 
   constructor(
     owner: ExchangeOwner,
@@ -72,34 +64,42 @@ export class Exchange {
     this.high = high
   }
 
-  get settled(): boolean {
-    return this.#settled
+  /** Whether nothing is wanted of it any more. */
+  get over(): boolean {
+    return this.#over
   }
 
   /** Begins to watch the caller's signal. */
   watch(): void {
     // It may have ended already: the event loop answers while a long body is handed over.
-    if (!this.#settled) this.#signal?.addEventListener('abort', this)
+    if (!this.#over) this.#signal?.addEventListener('abort', this)
   }
 
   /** The caller's signal fired. */
   handleEvent(): void {
-    if (this.#settled) return
-    this.rejectWith(this.#signal?.reason)
-    if (this.id !== -1) this.#owner.cancel(this.id)
+    if (this.#over) return
+    const reason: unknown = this.#signal?.reason
+    this.#end()
+    if (this.#body === null) this.#reject(reason)
+    else this.#body.abort(reason)
+    this.#cancel()
   }
 
   /** Ends it without a record, with an error of ours. */
   rejectWith(error: unknown): void {
-    if (this.#settled) return
-    this.#settle()
-    this.#reject(error)
+    if (this.#over) return
+    this.#end()
+    if (this.#body === null) this.#reject(error)
+    else this.#body.fail(error)
   }
 
-  #settle(): void {
-    this.#settled = true
-    this.#partial = null
+  #end(): void {
+    this.#over = true
     if (this.#signal !== null) this.#signal.removeEventListener('abort', this)
+  }
+
+  #cancel(): void {
+    if (this.id !== -1) this.#owner.cancel(this.id)
   }
 
   complete(
@@ -112,16 +112,20 @@ export class Exchange {
     queueMicros: number,
     headMicros: number,
   ): void {
-    if (this.#settled) return
+    if (this.#over) return
     const length = bytes === null ? text.length - headLength : bytes.length
     if (length > this.#maxReadSize) {
-      this.rejectWith(this.#tooLarge(connection, reused))
+      // The bound is on those who collect: they are told when they do.
+      const body = bytes ?? toBytes(text.slice(headLength))
+      this.head(status, text.slice(0, headLength), length, connection, reused, queueMicros, headMicros)
+      this.data(body, 0, length)
+      this.end()
       return
     }
-    this.#settle()
+    this.#end()
     const { dnsMs } = this
     this.#resolve(
-      new WholeResponse(status, text, headLength, bytes, connection, reused, queueMicros, headMicros, dnsMs),
+      new ReceivedResponse(status, text, headLength, bytes, connection, reused, queueMicros, headMicros, dnsMs, null),
     )
   }
 
@@ -134,50 +138,59 @@ export class Exchange {
     queueMicros: number,
     headMicros: number,
   ): void {
-    if (this.#settled) return
-    if (bodyTotal > this.#maxReadSize) {
-      this.#giveUp(this.#tooLarge(connection, reused))
-      return
-    }
-    const collector = new Collector(bodyTotal)
-    this.#partial = { status, text, connection, reused, queueMicros, headMicros, collector, owed: 0 }
+    if (this.#over) return
+    const { dnsMs } = this
+    const length = text.length
+    const incoming = new IncomingBody(this, bodyTotal)
+    this.#body = incoming
+    const tooLarge = (): unknown => this.#tooLarge(connection, reused)
+    const streaming = { incoming, maxReadSize: this.#maxReadSize, tooLarge }
+    this.#resolve(
+      new ReceivedResponse(status, text, length, null, connection, reused, queueMicros, headMicros, dnsMs, streaming),
+    )
+    // They lead to the promise, and it to the response, which is to be collected where callers drop it.
+    this.#resolve = nobody
+    this.#reject = nobody
   }
 
   data(slab: Uint8Array, from: number, to: number): void {
-    const partial = this.#partial
-    if (partial === null) return
-    if (partial.collector.length + to - from > this.#maxReadSize) {
-      this.#giveUp(this.#tooLarge(partial.connection, partial.reused))
-      return
-    }
+    const body = this.#body
+    if (body === null || this.#over) return
     try {
-      partial.collector.add(slab, from, to)
+      body.add(slab, from, to)
     } catch (cause) {
-      // No memory for it, where the bound allowed more than there is.
-      this.#giveUp(new InternalError('FB_INTERNAL', 'the body could not be kept', { cause }))
-      return
-    }
-    partial.owed += to - from
-    // In lumps: a record for each part would cost more than it gives.
-    if (partial.owed * 2 >= this.#owner.bodyBuffer) {
-      this.#owner.credit(this.id, partial.owed)
-      partial.owed = 0
+      this.rejectWith(new InternalError('FB_INTERNAL', 'the body could not be kept', { cause }))
+      this.#cancel()
     }
   }
 
   end(): void {
-    const partial = this.#partial
-    if (partial === null) return
-    this.#settle()
-    const { status, text, connection, reused, queueMicros, headMicros, collector } = partial
-    const bytes = collector.take()
-    this.#resolve(
-      new WholeResponse(status, text, text.length, bytes, connection, reused, queueMicros, headMicros, this.dnsMs),
-    )
+    if (this.#over) return
+    if (this.#body === null) {
+      this.rejectWith(new InternalError('FB_INTERNAL', 'the end of a response without its head'))
+      return
+    }
+    this.#end()
+    this.#body.end()
+  }
+
+  taken(bytes: number): void {
+    if (this.#over) return
+    this.#owed += bytes
+    // In lumps: a record for each part would cost more than it gives.
+    if (this.#owed * 2 < this.#owner.bodyBuffer) return
+    this.#owner.credit(this.id, this.#owed)
+    this.#owed = 0
+  }
+
+  reset(): void {
+    if (this.#over) return
+    this.#end()
+    this.#cancel()
   }
 
   fail(failure: NativeFailure): void {
-    if (this.#settled) return
+    if (this.#over) return
     const owner = this.#owner
     const durationMs = owner.nowMs() - this.startedMs
     this.rejectWith(errorFromNative(failure, { origin: owner.origin, durationMs, closeReason: owner.closeReason }))
@@ -185,12 +198,6 @@ export class Exchange {
 
   broke(cause: unknown): void {
     this.rejectWith(cause)
-  }
-
-  /** The rest of the response is not wanted. */
-  #giveUp(error: unknown): void {
-    this.rejectWith(error)
-    this.#owner.cancel(this.id)
   }
 
   #tooLarge(connection: ConnectionFacts, reused: boolean): unknown {
@@ -208,3 +215,5 @@ export class Exchange {
     })
   }
 }
+
+function nobody(): void {}

@@ -34,7 +34,7 @@ export class HeldRequests {
   }
 
   #prune(): void {
-    this.#held = this.#held.filter(held => !held.exchange.settled)
+    this.#held = this.#held.filter(held => !held.exchange.over)
     this.#high = this.#held.filter(held => held.request.high).length
     this.#default = this.#held.length - this.#high
   }

@@ -14,7 +14,7 @@ import { nativeConfig, type Parsed, parsePool } from '../config/parse.js'
 import type { PoolConfig } from '../config/parsed.js'
 import { nodeRoots } from '../config/roots.js'
 import { codeEntry } from '../errors/codes.js'
-import { ClosedError, type ForebayError } from '../errors/errors.js'
+import { ClosedError, ForebayError } from '../errors/errors.js'
 import { errorFromCreate, makeError, messageOf } from '../errors/from-native.js'
 import type { Channel, PoolSink } from '../native/channel.js'
 import type { NativeAddress, NativeConnection } from '../native/dto.js'
@@ -52,6 +52,8 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   #denied: ForebayError | null = null
   readonly #held: HeldRequests = new HeldRequests()
   #holding = false
+  /** Requests whose bodies are being read. */
+  readonly #reading: Set<Exchange> = new Set()
   #lookupStartedMs = 0
   #connections = 0
   #lastStats: PoolStats | null = null
@@ -117,17 +119,46 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
       if (this.#denied !== null) return Promise.reject(this.#denied)
       const promise = new Promise(takeSettlers)
       const exchange = new Exchange(this, resolveTaken, rejectTaken, signal, request.maxReadSize, request.high)
-      if (this.#resolver === null || (!this.#holding && this.#resolver.ready())) {
-        this.#channel.submit(this.#pool, request, this.#room, this.bodyBuffer, exchange)
-        exchange.startedMs = this.#channel.turnMs
-      } else {
-        this.#hold(this.#resolver, new PreparedRequest(request, this.#rules), exchange)
-      }
+      // They lead to the promise, and it to the response, which is to be collected where the caller drops it.
+      resolveTaken = nobody
+      rejectTaken = nobody
+      if (request.readBody === null) this.#dispatch(request, exchange)
+      else void this.#readFirst(new PreparedRequest(request, this.#rules), exchange)
       if (signal !== null) exchange.watch()
       return promise
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /** Submits a request, or keeps it until it can be. Throws where it is refused. */
+  #dispatch(request: OutgoingRequest | PreparedRequest, exchange: Exchange): void {
+    if (this.#resolver === null || (!this.#holding && this.#resolver.ready())) {
+      this.#channel.submit(this.#pool, request, this.#room, this.bodyBuffer, exchange)
+      exchange.startedMs = this.#channel.turnMs
+    } else {
+      const prepared = request instanceof PreparedRequest ? request : new PreparedRequest(request, this.#rules)
+      this.#hold(this.#resolver, prepared, exchange)
+    }
+  }
+
+  /** Reads the body of a request, and submits it then. */
+  async #readFirst(request: PreparedRequest, exchange: Exchange): Promise<void> {
+    this.#reading.add(exchange)
+    try {
+      await request.readBody()
+      if (!exchange.over) this.#dispatch(request, exchange)
+    } catch (error) {
+      exchange.rejectWith(error instanceof ForebayError ? error : this.#bodyError(error))
+    } finally {
+      this.#reading.delete(exchange)
+      this.#closeBehind()
+    }
+  }
+
+  #bodyError(cause: unknown): ForebayError {
+    const entry = codeEntry('FB_REQUEST_BODY_FAILED')
+    return makeError(entry, messageOf(entry, 0, this.origin, null), 0, { phase: 'send', origin: this.origin, cause })
   }
 
   /** Keeps a request until the host has addresses. */
@@ -172,7 +203,8 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
 
   /** A pool that was told to close while requests waited here closes after them. */
   #closeBehind(): void {
-    if (this.closed && !this.destroyed) this.#channel.closePool(this.#pool)
+    const waits = this.#holding || this.#reading.size > 0
+    if (this.closed && !this.destroyed && !waits) this.#channel.closePool(this.#pool)
   }
 
   close(timeoutMs: number): Promise<void> {
@@ -183,8 +215,8 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     }
     if (this.closed) return ended
     this.closed = true
-    // What waits for addresses was accepted: the pool closes behind it.
-    if (!this.#holding) this.#channel.closePool(this.#pool)
+    // What waits for addresses, or for its body, was accepted: the pool closes behind it.
+    this.#closeBehind()
     return ended
   }
 
@@ -196,6 +228,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     this.closeReason = error
     this.#resolver?.stop()
     for (const { exchange } of this.#held.take()) exchange.rejectWith(this.#closedError())
+    for (const exchange of this.#reading) exchange.rejectWith(this.#closedError())
     this.#channel.destroyPool(this.#pool)
     return ended
   }
@@ -285,5 +318,7 @@ function takeSettlers(resolve: (response: PoolResponse) => void, reject: (error:
   resolveTaken = resolve
   rejectTaken = reject
 }
-let resolveTaken: (response: PoolResponse) => void = () => {}
-let rejectTaken: (error: unknown) => void = () => {}
+function nobody(): void {}
+
+let resolveTaken: (response: PoolResponse) => void = nobody
+let rejectTaken: (error: unknown) => void = nobody

@@ -10,6 +10,7 @@ import { fieldsOf, readMs } from '../config/read.js'
 import type { RequestOptions } from '../request/request.js'
 import type { PoolResponse } from '../response/response.js'
 import { NativePool } from './native-pool.js'
+import { pipeResponse, type StreamResult, type StreamSink } from './pipe.js'
 import type { AbstractPool, CloseOptions, PoolEvents } from './pool.js'
 import type { PoolStats } from './stats.js'
 
@@ -44,6 +45,10 @@ export class Pool extends EventEmitter<PoolEvents> implements AbstractPool {
 
   request(options: RequestOptions): Promise<PoolResponse> {
     return this.#pool.request(options)
+  }
+
+  async stream(options: RequestOptions, sink: StreamSink): Promise<StreamResult> {
+    return pipeResponse(await this.#pool.request(options), sink)
   }
 
   close(options?: CloseOptions): Promise<void> {

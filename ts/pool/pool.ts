@@ -7,6 +7,7 @@ import type { ForebayError, LimitName } from '../errors/errors.js'
 import type { RequestOptions } from '../request/request.js'
 import type { ConnectionInfo } from '../response/connection.js'
 import type { PoolResponse } from '../response/response.js'
+import type { StreamResult, StreamSink } from './pipe.js'
 import type { PoolStats } from './stats.js'
 
 /** A pool. Disposal is `close()`. */
@@ -18,9 +19,11 @@ export interface AbstractPool extends AsyncDisposable {
   readonly destroyed: boolean
   /** A fresh, frozen snapshot; one crossing. */
   readonly stats: PoolStats
-  /** Sends a request. A status is never an error. */
+  /** Sends a request; resolves when the head is there. A status is never an error. */
   request(options: RequestOptions): Promise<PoolResponse>
-  /** Takes no more requests and lets the others finish. */
+  /** Sends a request and writes the body of its response into what `sink` gives, no faster than that takes it. */
+  stream(options: RequestOptions, sink: StreamSink): Promise<StreamResult>
+  /** Takes no more requests and lets the others finish, bodies that are still to be read included. */
   close(options?: CloseOptions): Promise<void>
   /** Ends every request with `FB_POOL_CLOSED`, `error` as its cause. */
   destroy(error?: Error): Promise<void>

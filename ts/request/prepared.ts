@@ -1,9 +1,9 @@
 // A request that has to wait before it can be submitted: checked, written and copied already.
 //
 // Promise: what the caller changes meanwhile has no effect, and a bad request was refused at once.
-// Used by `pool/native-pool.ts`. Not here: why it waits (`pool/resolver.ts`).
+// Used by `pool/native-pool.ts`. Not here: why it waits (`pool/resolver.ts`, or for its body).
 
-import type { BodyInput } from './body.js'
+import { checkLength, checkSize, type SentBody } from './body.js'
 import { OutgoingRequest, type RequestRules } from './request.js'
 
 /** The written form of a request. */
@@ -11,11 +11,14 @@ export class PreparedRequest {
   readonly methodLength: number
   readonly pathLength: number
   readonly headLength: number
-  readonly body: BodyInput | null
+  /** Null also as long as it was not read. */
+  body: SentBody | null
   readonly hasBody: boolean
   readonly high: boolean
   readonly idempotent: boolean
   readonly #bytes: Uint8Array
+  readonly #readBody: (() => Promise<ArrayBuffer>) | null
+  readonly #contentLength: number
 
   constructor(request: OutgoingRequest, rules: RequestRules) {
     const room = new Uint8Array(OutgoingRequest.room(rules))
@@ -27,6 +30,17 @@ export class PreparedRequest {
     this.hasBody = request.hasBody
     this.high = request.high
     this.idempotent = request.idempotent
+    this.#readBody = request.readBody
+    this.#contentLength = request.contentLength
+  }
+
+  /** Reads a body that is not bytes yet. Rejects with what its source rejects with, or where it has a wrong length. */
+  async readBody(): Promise<void> {
+    if (this.#readBody === null) return
+    const body = new Uint8Array(await this.#readBody())
+    checkSize(body.length)
+    checkLength(this.#contentLength, body)
+    this.body = body
   }
 
   /** Copies method, path and fields to `at`; gives where they end. */

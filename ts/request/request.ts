@@ -7,7 +7,7 @@
 import type { Priority } from '../errors/attempt.js'
 import { RequestError } from '../errors/errors.js'
 import { canonicalAuthority } from './authority.js'
-import { type BodyInput, checkLength, readBody } from './body.js'
+import { type BodyInput, checkLength, DerivedBody, readBody, type SentBody } from './body.js'
 import { type HeadersInput, HeaderWriter, type ReadHeaders, readHeaders, TOKEN } from './headers.js'
 import { type QueryInput, withQuery } from './query.js'
 
@@ -23,7 +23,8 @@ export interface ExchangeOptions {
   /** Encoded and put behind the path; null is skipped. */
   readonly query?: QueryInput | undefined
   /**
-   * Text is sent as UTF-8. Bytes are copied at once.
+   * Text is sent as UTF-8. Bytes are copied at once; a Blob or FormData is read into memory first. URLSearchParams, Blob and FormData
+   * set `content-type` where `headers` does not.
    * @default null
    */
   readonly body?: BodyInput | null | undefined
@@ -73,7 +74,8 @@ export const MAX_METHOD_LENGTH = 64
 export class OutgoingRequest {
   readonly method: string
   readonly path: string
-  readonly body: BodyInput | null
+  /** Null also where `readBody` gives it. */
+  readonly body: SentBody | null
   readonly high: boolean
   readonly idempotent: boolean
   readonly signal: AbortSignal | null
@@ -84,7 +86,10 @@ export class OutgoingRequest {
   /** Whether there is a body, be it empty. Known once written. */
   hasBody: boolean
   readonly methodLength: number
+  /** What the caller's Content-Length says; -1 where there is none. Known once written. */
+  contentLength = -1
   readonly #headers: ReadHeaders | null
+  readonly #derived: DerivedBody | null
   readonly #authority: string | null
   readonly #rules: RequestRules
 
@@ -94,7 +99,7 @@ export class OutgoingRequest {
     let path: unknown
     let query: unknown
     let headers: ReadHeaders | null = null
-    let body: BodyInput | null = null
+    let body: SentBody | DerivedBody | null = null
     let signal: AbortSignal | null = null
     let high = false
     let idempotent: boolean | null = null
@@ -143,7 +148,9 @@ export class OutgoingRequest {
     this.method = method
     this.methodLength = method.length
     this.path = query === undefined || query === null ? path : withQuery(path, query)
-    this.body = body
+    const derived = body instanceof DerivedBody ? body : null
+    this.body = body instanceof DerivedBody ? body.content : body
+    this.#derived = derived
     this.high = high
     this.idempotent = idempotent ?? isIdempotent(method)
     this.signal = signal
@@ -152,6 +159,11 @@ export class OutgoingRequest {
     this.#headers = headers
     this.#authority = authority
     this.#rules = rules
+  }
+
+  /** Reads a body that is not bytes yet; null where there is nothing to read. */
+  get readBody(): (() => Promise<ArrayBuffer>) | null {
+    return this.#derived === null ? null : this.#derived.read
   }
 
   /** Most bytes that `write` can take. */
@@ -178,11 +190,15 @@ export class OutgoingRequest {
 
   #writeHead(bytes: Uint8Array, at: number): number {
     const headers = this.#headers
-    if (headers === null && this.#authority === null) return at
+    const contentType = this.#derived === null ? '' : this.#derived.contentType
+    if (headers === null && this.#authority === null && contentType === '') return at
     fields.start(bytes, at, this.#rules.maxHeadSize, this.#rules.maxHeadFields)
     if (this.#authority !== null) fields.authority(this.#authority)
     if (headers !== null) fields.writeAll(headers)
-    checkLength(fields.contentLength, this.body)
+    if (contentType !== '' && !hasContentType(bytes, at, fields.at)) fields.field('content-type', contentType)
+    this.contentLength = fields.contentLength
+    // What is read first is checked when it is there.
+    if (this.readBody === null) checkLength(fields.contentLength, this.body)
     if (fields.contentLength === 0) this.hasBody = true
     return fields.at
   }
@@ -191,6 +207,14 @@ export class OutgoingRequest {
 /** One request is written at a time, so one writer serves all; `writing` tells when a caller's getter breaks in. */
 const fields: HeaderWriter = new HeaderWriter()
 let writing = false
+
+/** Whether the fields written to `[from, to)` have a Content-Type. */
+function hasContentType(bytes: Uint8Array, from: number, to: number): boolean {
+  const parts = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from)
+    .toString('latin1')
+    .split('\0')
+  return parts.some((part, index) => index % 2 === 0 && part.toLowerCase() === 'content-type')
+}
 
 function writeMethod(method: string, bytes: Uint8Array, at: number): number {
   const length = method.length

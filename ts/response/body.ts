@@ -1,104 +1,49 @@
-// The body of a response: one reader, then it is used.
+// The body of a response, as callers see it: one reader, then it is used.
 //
-// Promise: bytes are the reader's own; text is decoded as `Response.text()` does (UTF-8, a byte order mark dropped, bad bytes replaced).
-// A short body is kept as one latin1 string with the head (one copy across the boundary, no buffer) until somebody reads it.
-// Used by `response.ts`. Not here: how a body that comes in parts is collected (`collect.ts`).
+// Used by callers; made by `whole-body.ts`, `stream-body.ts`. Not here: how bytes arrive (`incoming.ts`).
 
-/** The body of a response. The first reader gets it; a second gets a TypeError. */
-export interface ResponseBody {
-  /** Whether somebody has read it. */
+import type { Readable } from 'node:stream'
+
+/** How patient `discard` is. */
+export interface DiscardOptions {
+  /**
+   * Bytes that are read on for, so that the connection of an h1 response can be used again; beyond them the exchange is reset.
+   * `0`: reset at once. `Infinity`: read to the end.
+   * @default 131_072
+   */
+  readonly maxBytes?: number | undefined
+}
+
+/**
+ * The body of a response. It has one reader; a second gets a TypeError. A failure after the head, and an abort, reject the reader.
+ *
+ * What nobody reads stays with the upstream, apart from `bodyBuffer` bytes, and holds its connection: read it, discard it, or let
+ * `await using response` do so.
+ */
+export interface ResponseBody extends AsyncIterable<Uint8Array> {
+  /** Whether it has, or had, a reader. */
   readonly used: boolean
+  /** All of it as text: UTF-8, a byte order mark dropped, bad bytes replaced. At most `maxReadSize` bytes. */
   text(): Promise<string>
+  /** All of it, parsed. At most `maxReadSize` bytes. */
   json<T = unknown>(): Promise<T>
+  /** All of it. At most `maxReadSize` bytes. */
   bytes(): Promise<Uint8Array>
+  /** All of it. At most `maxReadSize` bytes. */
   arrayBuffer(): Promise<ArrayBuffer>
+  /** All of it, with the type that the response says. At most `maxReadSize` bytes. */
+  blob(): Promise<Blob>
+  /** A stream of type `bytes` that reads no further than it is read. Its `cancel()` resets the exchange. */
+  stream(): ReadableStream<Uint8Array>
+  /** A Node stream. To destroy it before its end resets the exchange. */
+  readable(): Readable
+  /** Chunk by chunk; each is its reader's own. To leave the loop early resets the exchange. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined, undefined>
+  /** Drops it, and resolves when it is gone; however the rest of it ended is no failure then. */
+  discard(options?: DiscardOptions): Promise<void>
 }
 
-/** A body that is wholly here: bytes, or a string whose characters are the bytes. */
-export class WholeBody implements ResponseBody {
-  #content: Uint8Array | string | null
-
-  constructor(content: Uint8Array | string) {
-    this.#content = content
-  }
-
-  get used(): boolean {
-    return this.#content === null
-  }
-
-  text(): Promise<string> {
-    const content = this.#content
-    if (content === null) return alreadyUsed()
-    this.#content = null
-    return resolved(decode, content)
-  }
-
-  json<T = unknown>(): Promise<T> {
-    const content = this.#content
-    if (content === null) return alreadyUsed()
-    this.#content = null
-    return resolved<T>(parse, content)
-  }
-
-  bytes(): Promise<Uint8Array> {
-    const content = this.#content
-    if (content === null) return alreadyUsed()
-    this.#content = null
-    return resolved(toBytes, content)
-  }
-
-  arrayBuffer(): Promise<ArrayBuffer> {
-    const content = this.#content
-    if (content === null) return alreadyUsed()
-    this.#content = null
-    return resolved(toArrayBuffer, content)
-  }
-
-  /** Drops what is left. */
-  discard(): void {
-    this.#content = null
-  }
-}
-
-/** A promise of what `make` gives, or throws. */
-function resolved<T>(make: (content: Uint8Array | string) => T, content: Uint8Array | string): Promise<T> {
-  try {
-    return Promise.resolve(make(content))
-  } catch (error) {
-    return Promise.reject(error)
-  }
-}
-
-function alreadyUsed(): Promise<never> {
-  return Promise.reject(new TypeError('the body of this response has been read already'))
-}
-
-const UTF8 = new TextDecoder()
-
-function decode(content: Uint8Array | string): string {
-  if (typeof content !== 'string') return UTF8.decode(content)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, in which latin1 and UTF-8 agree.
-  return /^[\x00-\x7f]*$/.test(content) ? content : UTF8.decode(Buffer.from(content, 'latin1'))
-}
-
-function parse<T>(content: Uint8Array | string): T {
-  const value: T = JSON.parse(decode(content))
-  return value
-}
-
-/** Never a view on a pooled buffer: the reader may hand on `.buffer`. */
-function toBytes(content: Uint8Array | string): Uint8Array {
-  if (typeof content !== 'string') return content
-  const bytes = new Uint8Array(content.length)
-  for (let i = 0; i < content.length; i++) bytes[i] = content.charCodeAt(i)
-  return bytes
-}
-
-function toArrayBuffer(content: Uint8Array | string): ArrayBuffer {
-  const bytes = toBytes(content)
-  const { buffer } = bytes
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength) return buffer
-  const exact = new ArrayBuffer(bytes.byteLength)
-  new Uint8Array(exact).set(bytes)
-  return exact
+/** For a second reader. */
+export function alreadyUsed(): TypeError {
+  return new TypeError('the body of this response has a reader already')
 }

@@ -1,7 +1,7 @@
 // Collects a body that comes in parts.
 //
 // Promise: never holds much more than has come, whatever length was announced; what is given out is written to by nobody.
-// Used by `pool/exchange.ts`. Not here: the bound on the whole (`maxReadSize`, in the exchange).
+// Used by `takers.ts`, `chunk-queue.ts`. Not here: the bound on the whole (`maxReadSize`, in `takers.ts`).
 
 /** An announced length up to this many bytes is believed; a longer body grows as it comes. A guess. */
 const BELIEVED_BYTES = 1_048_576
@@ -10,11 +10,13 @@ const FIRST_BYTES = 16_384
 
 /** A body under way. */
 export class Collector {
+  readonly #announced: number
   #bytes: Uint8Array
   #length = 0
 
   /** `announced`: the length by `content-length`; negative where there is none. */
   constructor(announced: number) {
+    this.#announced = announced
     const first = announced < 0 ? FIRST_BYTES : Math.min(announced, BELIEVED_BYTES)
     this.#bytes = Buffer.allocUnsafeSlow(first)
   }
@@ -31,8 +33,11 @@ export class Collector {
     this.#length = length
   }
 
+  /** At least twofold, so that copying stays cheap, but not beyond an announced length that still holds. */
   #grow(needed: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2))
+    const twice = this.#bytes.length * 2
+    const wanted = this.#announced < needed ? twice : Math.min(twice, this.#announced)
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, wanted))
     larger.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = larger
   }
@@ -41,5 +46,11 @@ export class Collector {
   take(): Uint8Array {
     const { buffer, byteOffset } = this.#bytes
     return new Uint8Array(buffer, byteOffset, this.#length)
+  }
+
+  /** All that came, in memory of just this size. */
+  takeExact(): Uint8Array {
+    const bytes = this.take()
+    return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice()
   }
 }

@@ -1,12 +1,14 @@
 // A response: what came, unpacked only as far as somebody looks.
 //
-// Promise: making one costs an object; head, connection, timings and body are parsed on first access and then kept.
+// Promise: making one costs an object; head, connection, timings and a body that is here are unpacked on first access, then kept.
 // Used by `pool/`. Not here: how records become a response (`pool/exchange.ts`).
 
 import type { Attempt } from '../errors/attempt.js'
-import { type ResponseBody, WholeBody } from './body.js'
+import type { ResponseBody } from './body.js'
 import { type ConnectionFacts, type ConnectionInfo, connectionInfo, endpointOf } from './connection.js'
 import { type HeaderMap, LazyHeaderMap } from './headers.js'
+import { StreamBody, type Streaming } from './stream-body.js'
+import { WholeBody } from './whole-body.js'
 
 /** How long the parts took, in ms with fractions. */
 export interface Timings {
@@ -30,15 +32,15 @@ export interface ResponseHead {
   readonly attempts: readonly Attempt[]
 }
 
-/** A response. Its disposal discards a body that nobody read. */
+/** A response: its head is there, its body perhaps still to come. Its disposal discards a body that has no reader. */
 export interface PoolResponse extends ResponseHead, AsyncDisposable {
   readonly body: ResponseBody
 }
 
 const MICROS_PER_MS = 1000
 
-/** A response whose body is wholly here. */
-export class WholeResponse implements PoolResponse {
+/** A response, of which the body is here or `streaming`. */
+export class ReceivedResponse implements PoolResponse {
   readonly status: number
   /** Reason NUL, then `name NUL value NUL` for each field; behind `#headLength` the body, where it is no bytes. */
   readonly #text: string
@@ -50,7 +52,7 @@ export class WholeResponse implements PoolResponse {
   readonly #headMicros: number
   readonly #dnsMs: number
   #headers: HeaderMap | null = null
-  #body: WholeBody | null = null
+  #body: ResponseBody | null
 
   constructor(
     status: number,
@@ -62,6 +64,7 @@ export class WholeResponse implements PoolResponse {
     queueMicros: number,
     headMicros: number,
     dnsMs: number,
+    streaming: Streaming | null,
   ) {
     this.status = status
     this.#text = text
@@ -72,6 +75,7 @@ export class WholeResponse implements PoolResponse {
     this.#queueMicros = queueMicros
     this.#headMicros = headMicros
     this.#dnsMs = dnsMs
+    this.#body = streaming === null ? null : new StreamBody(streaming, this)
   }
 
   get statusText(): string {
@@ -84,11 +88,7 @@ export class WholeResponse implements PoolResponse {
   }
 
   get body(): ResponseBody {
-    return this.#whole()
-  }
-
-  #whole(): WholeBody {
-    this.#body ??= new WholeBody(this.#bytes ?? this.#text.slice(this.#headLength))
+    this.#body ??= new WholeBody(this.#bytes ?? this.#text.slice(this.#headLength), this)
     return this.#body
   }
 
@@ -110,7 +110,7 @@ export class WholeResponse implements PoolResponse {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#whole().discard()
-    return Promise.resolve()
+    const { body } = this
+    return body.used ? Promise.resolve() : body.discard()
   }
 }
