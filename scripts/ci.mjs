@@ -8,6 +8,7 @@ const STAGES = [
   ['the README\u2019s test command', ['test']],
   ['format and lint, Rust', ['run', 'lint:rust']],
   ['generated files', ['run', 'check:generated']],
+  ['conformance', ['run', 'conformance', '--', '--check']],
   ['other versions of Node', ['run', 'test:nodes']],
   ['servers that are not ours', ['run', 'test:peers']],
   ['demo', ['run', 'demo', '--', '--requests', '5000']],

@@ -258,6 +258,12 @@ async function refused(
   return error
 }
 
+/** The revocation list of the upstream's root. */
+function listOf(upstream: Scripted): string {
+  if (upstream.crl === null) throw new Error('no TLS')
+  return upstream.crl
+}
+
 const IDENTITIES: readonly (readonly [row: string, identity: string, code: string, servername?: string])[] = [
   ['T01', 'expired', 'FB_TLS_CERT_EXPIRED'],
   ['T01', 'not-yet-valid', 'FB_TLS_CERT_EXPIRED'],
@@ -292,6 +298,36 @@ row('T06', 'a certificate with 10,000 names is refused', async (t, makePool) => 
     phase: 'tls',
     retryable: 'yes',
   })
+})
+
+row('T07', 'a certificate that a revocation list names is FB_TLS_CERT_REVOKED', async (t, makePool) => {
+  const revoked: readonly Step[] = [{ tls: 'revoked' }, 'request']
+  const upstream = await scripted(t, revoked, [GOOD, ...WELL_BEHAVED])
+  const { origin, ca } = secure(upstream)
+  const pool = makePool(origin, { tls: { ca, crl: [listOf(upstream)] } })
+  const error = await rejection(pool.request({ path: '/', headers: { 'x-secret': 'never on the wire' } }))
+  t.like(error, { code: 'FB_TLS_CERT_REVOKED', phase: 'tls', retryable: 'no' })
+  t.false((await upstream.received(0)).includes('never on the wire'))
+  t.is((await pool.request({ path: '/' })).status, 200, 'one that the list does not name')
+})
+
+row('T07', 'without a list the same certificate is taken', async (t, makePool) => {
+  const upstream = await scripted(t, [{ tls: 'revoked' }, ...WELL_BEHAVED])
+  const { origin, ca } = secure(upstream)
+  t.is((await makePool(origin, { tls: { ca } }).request({ path: '/' })).status, 200)
+})
+
+row('T07', 'a broken revocation list is FB_INVALID_CONFIG', async (t, makePool) => {
+  const upstream = await scripted(t, [GOOD, ...WELL_BEHAVED])
+  const { origin, ca } = secure(upstream)
+  for (const crl of [
+    ca,
+    listOf(upstream).replace('-----\nM', '-----\nA'),
+    '-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----',
+  ]) {
+    t.throws(() => makePool(origin, { tls: { ca, crl } }), { code: 'FB_INVALID_CONFIG', message: /tls\.crl/ })
+  }
+  t.deepEqual(await upstream.connections(), [])
 })
 
 row('T11', 'plain HTTP in reply to a ClientHello is named', async (t, makePool) => {

@@ -40,6 +40,8 @@ export interface Program {
   readonly port: number
   /** The root that signed its certificates, PEM; `null` without TLS. */
   readonly ca: string | null
+  /** The revocation list of that root, PEM; `null` without TLS. */
+  readonly crl: string | null
   /** Sends a line and gives the answer; fails where the answer is an error. */
   ask(line: string): Promise<Record<string, unknown>>
   stop(): Promise<void>
@@ -121,11 +123,13 @@ async function start(args: string[], { wrap }: StartOptions): Promise<Program> {
   const ready = await Promise.race([answers.next(), ended.then(() => answers.next())])
   const port = Number(ready['port'])
   const ca = typeof ready['ca'] === 'string' ? ready['ca'] : null
+  const crl = typeof ready['crl'] === 'string' ? ready['crl'] : null
   const scheme = args.includes('--tls') ? 'https' : 'http'
   return {
     origin: `${scheme}://127.0.0.1:${port}`,
     port,
     ca,
+    crl,
     async ask(line) {
       child.stdin.write(`${line}\n`)
       const answer = await answers.next()

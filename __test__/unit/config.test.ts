@@ -250,8 +250,8 @@ test('every option that is parsed has a row above', t => {
       return typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? walk(inner, joined) : [joined]
     })
   const missing = walk(parse({}), '').filter(path => !seen.has(path))
-  // Not options of their own: the origin, what follows from tls.ca and tls.cert, and runOn, which has tests below.
-  t.deepEqual(missing.sort(), ['origin', 'runOn', 'tls.clientCertificate', 'tls.roots'])
+  // Not options of their own: the origin, what follows from tls.ca, tls.crl and tls.cert, and runOn, which has tests below.
+  t.deepEqual(missing.sort(), ['origin', 'runOn', 'tls.clientCertificate', 'tls.revocation', 'tls.roots'])
 })
 
 for (const group of [
@@ -446,6 +446,7 @@ test('what crosses has every field, and a number for unlimited', t => {
     },
     tls: {
       ca: roots,
+      crl: null,
       cert: null,
       key: null,
       servername: null,

@@ -159,6 +159,12 @@ export interface TlsOptions {
    * @default Node's
    */
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
+  /**
+   * PEM revocation lists. With any, every certificate below the root must be covered by one, as in Envoy and Node: a revoked one is
+   * `FB_TLS_CERT_REVOKED`, one whose issuer has no list `FB_TLS_CERT_INVALID`.
+   * @default none: revocation is not checked
+   */
+  readonly crl?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
   /** PEM certificate chain of the client; with `key`. */
   readonly cert?: string | Uint8Array | undefined
   /** PEM private key of the client; with `cert`. */

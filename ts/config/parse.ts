@@ -50,7 +50,7 @@ const KNOWN = [
 
 /** Longest name of a pool, in characters. A guess. */
 const MAX_NAME_LENGTH = 256
-const NO_FILES: TlsFiles = Object.freeze({ ca: null, cert: null, key: null })
+const NO_FILES: TlsFiles = Object.freeze({ ca: null, crl: null, cert: null, key: null })
 
 /** Parses what the constructor of a pool was given. */
 export function parsePool(givenOrigin: unknown, options: unknown, environment: Environment): Parsed {
@@ -146,6 +146,7 @@ export function nativeConfig(parsed: Parsed, addresses: NativeAddress[], roots: 
         ? null
         : {
             ca: tlsFiles.ca ?? roots(),
+            crl: tlsFiles.crl,
             cert: tlsFiles.cert,
             key: tlsFiles.key,
             servername: config.tls.servername,

@@ -12,6 +12,8 @@ import { fieldsOf, readBoolean, readChoice, readWhole, refusal } from './read.js
 export interface TlsConfig {
   /** Whose roots are trusted. */
   readonly roots: 'node' | 'own'
+  /** Whether revocation lists are checked. */
+  readonly revocation: boolean
   /** Whether the client shows a certificate. */
   readonly clientCertificate: boolean
   /** Null: the origin's host. */
@@ -24,16 +26,27 @@ export interface TlsConfig {
 /** The PEM bytes that belong to it; `ca` is null where Node's roots are trusted. */
 export interface TlsFiles {
   readonly ca: Uint8Array | null
+  readonly crl: Uint8Array | null
   readonly cert: Uint8Array | null
   readonly key: Uint8Array | null
 }
 
-const KNOWN = ['ca', 'cert', 'key', 'servername', 'minVersion', 'sessionCache', 'dangerouslySkipVerification'] as const
+const KNOWN = [
+  'ca',
+  'crl',
+  'cert',
+  'key',
+  'servername',
+  'minVersion',
+  'sessionCache',
+  'dangerouslySkipVerification',
+] as const
 
 /** Parses the `tls` option of an `https:` origin. */
 export function parseTls(value: unknown): { readonly config: TlsConfig; readonly files: TlsFiles } {
   const fields = fieldsOf('tls', value, KNOWN)
   const ca = fields['ca'] === undefined ? null : bundle('tls.ca', fields['ca'])
+  const crl = fields['crl'] === undefined ? null : bundle('tls.crl', fields['crl'])
   const cert = fields['cert'] === undefined ? null : pem('tls.cert', fields['cert'])
   const key = fields['key'] === undefined ? null : pem('tls.key', fields['key'])
   if ((cert === null) !== (key === null)) {
@@ -42,6 +55,7 @@ export function parseTls(value: unknown): { readonly config: TlsConfig; readonly
   }
   const config = Object.freeze({
     roots: ca === null ? ('node' as const) : ('own' as const),
+    revocation: crl !== null,
     clientCertificate: cert !== null,
     servername: fields['servername'] === undefined ? null : servername(fields['servername']),
     minVersion: readChoice('tls.minVersion', fields['minVersion'], 'TLSv1.2', ['TLSv1.2', 'TLSv1.3']),
@@ -52,7 +66,7 @@ export function parseTls(value: unknown): { readonly config: TlsConfig; readonly
       false,
     ),
   })
-  return { config, files: { ca, cert, key } }
+  return { config, files: { ca, crl, cert, key } }
 }
 
 function servername(value: unknown): string {
@@ -63,7 +77,7 @@ function servername(value: unknown): string {
 
 function bundle(path: string, value: unknown): Uint8Array {
   if (!Array.isArray(value)) return pem(path, value)
-  if (value.length === 0) throw new ConfigError(path, 'expected at least one PEM certificate, got an empty array')
+  if (value.length === 0) throw new ConfigError(path, 'expected at least one PEM text, got an empty array')
   const parts = value.map((part: unknown, index) => pem(`${path}[${index}]`, part))
   return Buffer.concat(parts.flatMap(part => [part, NEWLINE]))
 }

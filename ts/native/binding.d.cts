@@ -108,6 +108,7 @@ export interface NativeTimeouts {
 /** TLS of an https origin. */
 export interface NativeTls {
   ca: Uint8Array
+  crl: Uint8Array | null
   cert: Uint8Array | null
   key: Uint8Array | null
   servername: string | null

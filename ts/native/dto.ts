@@ -121,6 +121,8 @@ export interface NativeBounds {
 export interface NativeTls {
   /** PEM, all roots one after another. */
   readonly ca: Uint8Array
+  /** PEM, all revocation lists one after another. */
+  readonly crl: Uint8Array | null
   readonly cert: Uint8Array | null
   readonly key: Uint8Array | null
   /** Null: the origin's host. */

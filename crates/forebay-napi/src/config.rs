@@ -108,6 +108,7 @@ pub struct NativeBounds {
 #[napi(object, use_nullable = true)]
 pub struct NativeTls {
     pub ca: Uint8Array,
+    pub crl: Option<Uint8Array>,
     pub cert: Option<Uint8Array>,
     pub key: Option<Uint8Array>,
     pub servername: Option<String>,
@@ -173,6 +174,7 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
 fn convert_tls(tls: &NativeTls, host: &str) -> napi::Result<Tls> {
     let options = TlsOptions {
         ca: &tls.ca,
+        crl: tls.crl.as_deref(),
         identity: tls.cert.as_deref().zip(tls.key.as_deref()),
         server_name: tls.servername.as_deref().unwrap_or(host),
         only_tls13: one_of("tls.minVersion", &tls.min_version, &[("TLSv1.2", false), ("TLSv1.3", true)])?,

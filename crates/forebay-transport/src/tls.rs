@@ -4,11 +4,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 /// What a caller says of TLS.
@@ -16,6 +16,9 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 pub struct TlsOptions<'a> {
     /// Trusted roots, PEM.
     pub ca: &'a [u8],
+    /// Revocation lists, PEM. With any, each certificate of a chain below the root must be covered by one, as in Envoy and
+    /// Node: an issuer without a list is not believed.
+    pub crl: Option<&'a [u8]>,
     /// Our certificate chain and its key, PEM.
     pub identity: Option<(&'a [u8], &'a [u8])>,
     /// The name to ask for and to check: a host name or an address.
@@ -34,7 +37,7 @@ pub struct TlsOptions<'a> {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{option}: {reason}")]
 pub struct TlsConfigError {
-    /// `ca`, `cert`, `key` or `servername`.
+    /// `ca`, `crl`, `cert`, `key` or `servername`.
     pub option: &'static str,
     /// In words.
     pub reason: String,
@@ -58,10 +61,19 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(versions)
             .map_err(|e| refused("minVersion", &e))?;
-        let builder = if options.skip_verification {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
-        } else {
-            builder.with_root_certificates(roots(options.ca)?)
+        let lists = options.crl.map(revocation_lists).transpose()?;
+        let builder = match lists {
+            _ if options.skip_verification => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+            }
+            None => builder.with_root_certificates(roots(options.ca)?),
+            Some(lists) => {
+                let verifier = WebPkiServerVerifier::builder_with_provider(roots(options.ca)?, provider)
+                    .with_crls(lists)
+                    .build()
+                    .map_err(|e| refused("crl", &e))?;
+                builder.with_webpki_verifier(verifier)
+            }
         };
         let mut config = match options.identity {
             None => builder.with_no_client_auth(),
@@ -109,6 +121,15 @@ fn read_roots(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
         return Err(TlsConfigError { option: "ca", reason: "no usable certificate".into() });
     }
     Ok(store)
+}
+
+fn revocation_lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsConfigError> {
+    let list: Vec<_> =
+        CertificateRevocationListDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|e| refused("crl", &e))?;
+    if list.is_empty() {
+        return Err(TlsConfigError { option: "crl", reason: "no revocation list in it".into() });
+    }
+    Ok(list)
 }
 
 fn certificates(option: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {

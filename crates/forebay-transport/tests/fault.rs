@@ -8,7 +8,6 @@
 //! | C08, C09, C10, C11, C13 | names are looked up and filtered in TypeScript | unit tests of `ts/`, integration |
 //! | C12 | proxies come later | - |
 //! | C15 | needs the system to pick our own port | `forebay-reactor`, `stream.rs`: its error is the one of C01 |
-//! | T07 | no option for revocation lists yet; the code is mapped | `error.rs` |
 //! | T10, T13, F, M, W, G rows | HTTP/2 | with it |
 //! | H17 | that names touch no prototype is JavaScript's part | unit tests of `ts/response` |
 //! | B17 | `Expect` is not offered | - |

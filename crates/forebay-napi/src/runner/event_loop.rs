@@ -1,7 +1,7 @@
 //! The event-loop runner: Node's own loop watches the reactor's descriptor and its deadline. No second thread.
 //!
-//! Promise: a turn is bounded (the reactor's budget); what is left over goes on in the next round of the loop, so that
-//! JavaScript gets its turns. JavaScript is called after a turn, never inside. The loop is kept alive exactly while a
+//! Promise: a turn is bounded (the reactor's budget), and so is what answers lead to (`ROUND`); what is left over goes on in
+//! the next round of the loop, so that JavaScript's timers get their turns. JavaScript is called after a turn, never inside. The loop is kept alive exactly while a
 //! request is open. At the end of the environment both handles are closed, and only then is the reactor freed.
 
 use std::cell::{Cell, RefCell};
@@ -19,12 +19,16 @@ use napi::{Env, sys};
 
 use crate::complete::Outlet;
 use crate::js::{Callback, Memory, guarded};
-use crate::runner::uv::{Handle, Uv};
+use crate::runner::uv::{Handle, Kind, Uv};
 use crate::stats;
 use crate::submit::{Intake, count_openings};
 
 /// Deliveries at the end of one turn; what is left waits for the next round of the loop. A guess: 4 slabs.
 const DELIVERIES: usize = 4;
+
+/// How long answers may lead to requests that are answered within one round of the loop: whoever asks again at once would
+/// else be answered by a peer that is fast enough for ever, in microtasks, and no timer would fire. As the reactor's budget.
+const ROUND: Duration = Duration::from_micros(500);
 
 /// One reactor on the loop of one environment.
 pub(crate) struct EventLoop {
@@ -37,11 +41,16 @@ pub(crate) struct EventLoop {
     deliver: Callback,
     poll: Cell<Option<NonNull<c_void>>>,
     timer: Cell<Option<NonNull<c_void>>>,
+    /// Runs while the next round must not wait. Not the timer: of timers that are due at once older libuvs run all again and
+    /// again, and the round does not end.
+    idle: Cell<Option<NonNull<c_void>>>,
     /// When the timer fires.
     armed: Cell<Option<Instant>>,
     /// Requests (and closings) without their terminal record.
     open: Cell<usize>,
     alive: Cell<bool>,
+    /// Until when answers may be handed over in this round of the loop; `None`: none was yet.
+    round: Cell<Option<Instant>>,
     dead: Cell<bool>,
     /// Handles whose memory is not freed yet, and what to tell Node then.
     closing: Cell<u32>,
@@ -66,34 +75,39 @@ impl EventLoop {
             deliver: Callback::new(env, deliver)?,
             poll: Cell::new(None),
             timer: Cell::new(None),
+            idle: Cell::new(None),
             armed: Cell::new(None),
             open: Cell::new(0),
             alive: Cell::new(false),
+            round: Cell::new(None),
             dead: Cell::new(false),
             closing: Cell::new(0),
             hook: Cell::new(ptr::null_mut()),
         });
         let mut event_loop = ptr::null_mut();
-        // SAFETY: inside a call from this environment; `this` outlives both handles: each counts as an owner (the raw
+        // SAFETY: inside a call from this environment; `this` outlives all handles: each counts as an owner (the raw
         // `Rc`) until its close callback, and the descriptor belongs to `this`.
         unsafe {
             napi::check_status!(sys::napi_get_uv_event_loop(env.raw(), &raw mut event_loop))?;
             let event_loop = event_loop.cast();
-            let timer = uv.timer(event_loop, Rc::as_ptr(&this).cast_mut().cast()).ok_or_else(|| failed("no timer"))?;
-            this.timer.set(Some(timer));
-            Rc::increment_strong_count(Rc::as_ptr(&this));
-            this.closing.set(1);
-            let poll = uv.poll(event_loop, fd, Rc::as_ptr(&this).cast_mut().cast(), on_poll);
-            if let Some(poll) = poll {
-                this.poll.set(Some(poll));
-                Rc::increment_strong_count(Rc::as_ptr(&this));
-                this.closing.set(2);
+            let data = Rc::as_ptr(&this).cast_mut().cast();
+            let handles = [
+                (&this.timer, uv.timer(event_loop, data)),
+                (&this.idle, uv.idle(event_loop, data)),
+                (&this.poll, uv.poll(event_loop, fd, data, on_poll)),
+            ];
+            for (cell, handle) in handles {
+                cell.set(handle);
+                if handle.is_some() {
+                    Rc::increment_strong_count(Rc::as_ptr(&this));
+                    this.closing.set(this.closing.get() + 1);
+                }
             }
             let mut hook = ptr::null_mut();
-            let data = Rc::as_ptr(&this).cast_mut().cast();
             napi::check_status!(sys::napi_add_async_cleanup_hook(env.raw(), Some(on_end), data, &raw mut hook))?;
             this.hook.set(hook);
-            poll.ok_or_else(|| failed("libuv cannot watch the descriptor"))?;
+            let all = handles.iter().all(|(_, handle)| handle.is_some());
+            all.then_some(()).ok_or_else(|| failed("libuv cannot watch the descriptor"))?;
         }
         Ok(this)
     }
@@ -125,9 +139,17 @@ impl EventLoop {
         self.reactor.select(Some(Duration::ZERO));
         self.intake.borrow_mut().read(Bytes::copy_from_slice(records), &self.driver);
         let more = self.reactor.run();
-        let filled = self.fill();
+        let filled = if self.round_is_over() { 0 } else { self.fill() };
+        // Someone who is answered at once may ask again: from the first answer on this round is limited.
+        if filled > 0 && self.round.get().is_none() {
+            self.round.set(Some(Instant::now() + ROUND));
+        }
         self.settle(more);
         filled
+    }
+
+    fn round_is_over(&self) -> bool {
+        self.round.get().is_some_and(|end| Instant::now() >= end)
     }
 
     fn turn(&self) {
@@ -137,6 +159,7 @@ impl EventLoop {
         self.reactor.awake();
         self.reactor.select(Some(Duration::ZERO));
         let more = self.reactor.run();
+        self.round.set(Some(Instant::now() + ROUND));
         for _ in 0..DELIVERIES {
             let filled = self.fill();
             if filled == 0 {
@@ -146,7 +169,11 @@ impl EventLoop {
             if self.dead.get() {
                 return;
             }
+            if self.round_is_over() {
+                break;
+            }
         }
+        self.round.set(None);
         self.settle(more);
     }
 
@@ -159,28 +186,32 @@ impl EventLoop {
 
     /// Before control goes back to Node: when to come again, and whether the loop lives on for us.
     fn settle(&self, more: bool) {
-        let (Some(timer), Some(poll)) = (self.timer.get(), self.poll.get()) else {
+        let (Some(timer), Some(poll), Some(idle)) = (self.timer.get(), self.poll.get(), self.idle.get()) else {
             return;
         };
         let waits = !self.outlet.outbox().borrow().is_empty();
         let now = Instant::now();
-        let again = self.reactor.prepare_wait() || more || waits;
-        let next = if again { Some(now) } else { self.reactor.next_deadline() };
-        if let Some(at) = next
+        // A limited round ends with a turn of ours, the next of the loop.
+        let again = self.reactor.prepare_wait() || more || waits || self.round.get().is_some();
+        if again {
+            // SAFETY: the handle is open: it is taken from the cell before it is closed.
+            unsafe { self.uv.each_round(idle, on_idle) };
+        } else if let Some(at) = self.reactor.next_deadline()
             && self.armed.get().is_none_or(|armed| at < armed)
         {
             let wait = at.saturating_duration_since(now).as_micros().div_ceil(1000);
-            // SAFETY: the timer is open: it is taken from the cell before it is closed.
+            // SAFETY: as above.
             unsafe { self.uv.start(timer, u64::try_from(wait).unwrap_or(u64::MAX), on_timer) };
             self.armed.set(Some(at));
         }
         let alive = self.open.get() > 0 || waits;
         if alive != self.alive.get() {
             self.alive.set(alive);
-            // SAFETY: both are open, as above. The timer counts too: it may be what comes next.
+            // SAFETY: all are open, as above. Each counts: it may be what comes next.
             unsafe {
-                self.uv.keep_alive(poll, alive);
-                self.uv.keep_alive(timer, alive);
+                for handle in [poll, timer, idle] {
+                    self.uv.keep_alive(handle, alive);
+                }
             }
         }
     }
@@ -199,6 +230,9 @@ impl EventLoop {
             }
             if let Some(timer) = self.timer.take() {
                 self.uv.close(timer, on_timer_closed);
+            }
+            if let Some(idle) = self.idle.take() {
+                self.uv.close(idle, on_idle_closed);
             }
         }
     }
@@ -244,6 +278,18 @@ unsafe extern "C" fn on_timer(handle: Handle) {
     });
 }
 
+unsafe extern "C" fn on_idle(handle: Handle) {
+    guarded(|| {
+        let Ok(uv) = Uv::get() else { return };
+        // SAFETY: as in `on_poll`.
+        let this = unsafe {
+            uv.rest(handle);
+            borrow(uv.data(handle))
+        };
+        this.turn();
+    });
+}
+
 unsafe extern "C" fn on_end(_: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
     guarded(|| {
         // SAFETY: the handles own it until they are closed, which begins here.
@@ -253,25 +299,29 @@ unsafe extern "C" fn on_end(_: sys::napi_async_cleanup_hook_handle, data: *mut c
 }
 
 unsafe extern "C" fn on_poll_closed(handle: Handle) {
+    // SAFETY: the close callback of the poll handle.
+    unsafe { closed(handle, Kind::Poll) }
+}
+
+unsafe extern "C" fn on_timer_closed(handle: Handle) {
+    // SAFETY: the close callback of the timer.
+    unsafe { closed(handle, Kind::Timer) }
+}
+
+unsafe extern "C" fn on_idle_closed(handle: Handle) {
+    // SAFETY: the close callback of the idle handle.
+    unsafe { closed(handle, Kind::Idle) }
+}
+
+/// # Safety
+/// In the close callback of a handle of this kind.
+unsafe fn closed(handle: Handle, kind: Kind) {
     guarded(|| {
         let Ok(uv) = Uv::get() else { return };
         // SAFETY: the handle is closed; its memory is freed once, its count given back once.
         let this: Rc<EventLoop> = unsafe {
             let this = Rc::from_raw(uv.data(handle).cast::<EventLoop>().cast_const());
-            uv.free_poll(handle);
-            this
-        };
-        this.closed_one();
-    });
-}
-
-unsafe extern "C" fn on_timer_closed(handle: Handle) {
-    guarded(|| {
-        let Ok(uv) = Uv::get() else { return };
-        // SAFETY: as in `on_poll_closed`.
-        let this: Rc<EventLoop> = unsafe {
-            let this = Rc::from_raw(uv.data(handle).cast::<EventLoop>().cast_const());
-            uv.free_timer(handle);
+            uv.free(handle, kind);
             this
         };
         this.closed_one();

@@ -9,15 +9,23 @@ use libloading::os::unix::Library;
 
 /// A `uv_loop_t`.
 pub(crate) type Loop = *mut c_void;
-/// A `uv_poll_t` or `uv_timer_t`.
+/// A `uv_poll_t`, `uv_timer_t` or `uv_idle_t`.
 pub(crate) type Handle = *mut c_void;
 
 type PollCallback = unsafe extern "C" fn(Handle, c_int, c_int);
 type HandleCallback = unsafe extern "C" fn(Handle);
 
-/// `UV_POLL` and `UV_TIMER` of `uv_handle_type`: part of libuv's stable ABI since 1.0.
-const POLL: c_int = 8;
-const TIMER: c_int = 13;
+/// A member of `uv_handle_type`: part of libuv's stable ABI since 1.0.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// `UV_IDLE`.
+    Idle = 6,
+    /// `UV_POLL`.
+    Poll = 8,
+    /// `UV_TIMER`.
+    Timer = 13,
+}
+
 /// `UV_READABLE`.
 const READABLE: c_int = 1;
 
@@ -30,6 +38,9 @@ pub(crate) struct Uv {
     poll_start: unsafe extern "C" fn(Handle, c_int, PollCallback) -> c_int,
     timer_init: unsafe extern "C" fn(Loop, Handle) -> c_int,
     timer_start: unsafe extern "C" fn(Handle, HandleCallback, u64, u64) -> c_int,
+    idle_init: unsafe extern "C" fn(Loop, Handle) -> c_int,
+    idle_start: unsafe extern "C" fn(Handle, HandleCallback) -> c_int,
+    idle_stop: unsafe extern "C" fn(Handle) -> c_int,
     reference: unsafe extern "C" fn(Handle),
     unreference: unsafe extern "C" fn(Handle),
     close: unsafe extern "C" fn(Handle, HandleCallback),
@@ -59,6 +70,9 @@ impl Uv {
             poll_start: symbol!("uv_poll_start"),
             timer_init: symbol!("uv_timer_init"),
             timer_start: symbol!("uv_timer_start"),
+            idle_init: symbol!("uv_idle_init"),
+            idle_start: symbol!("uv_idle_start"),
+            idle_stop: symbol!("uv_idle_stop"),
             reference: symbol!("uv_ref"),
             unreference: symbol!("uv_unref"),
             close: symbol!("uv_close"),
@@ -78,9 +92,9 @@ impl Uv {
     ) -> Option<NonNull<c_void>> {
         // SAFETY: memory of the size that libuv asks for; started only if initialised.
         unsafe {
-            let handle = self.allocate(POLL)?;
+            let handle = self.allocate(Kind::Poll)?;
             if (self.poll_init)(event_loop, handle.as_ptr(), fd) != 0 {
-                self.free(handle.as_ptr(), POLL);
+                self.free(handle.as_ptr(), Kind::Poll);
                 return None;
             }
             (self.handle_set_data)(handle.as_ptr(), data);
@@ -97,11 +111,48 @@ impl Uv {
     pub(crate) unsafe fn timer(&self, event_loop: Loop, data: *mut c_void) -> Option<NonNull<c_void>> {
         // SAFETY: as above; `uv_timer_init` cannot fail.
         unsafe {
-            let handle = self.allocate(TIMER)?;
+            let handle = self.allocate(Kind::Timer)?;
             (self.timer_init)(event_loop, handle.as_ptr());
             (self.handle_set_data)(handle.as_ptr(), data);
             (self.unreference)(handle.as_ptr());
             Some(handle)
+        }
+    }
+
+    /// An idle handle, unreferenced.
+    ///
+    /// # Safety
+    /// On the thread of `event_loop`, which lives.
+    pub(crate) unsafe fn idle(&self, event_loop: Loop, data: *mut c_void) -> Option<NonNull<c_void>> {
+        // SAFETY: as above; `uv_idle_init` cannot fail.
+        unsafe {
+            let handle = self.allocate(Kind::Idle)?;
+            (self.idle_init)(event_loop, handle.as_ptr());
+            (self.handle_set_data)(handle.as_ptr(), data);
+            (self.unreference)(handle.as_ptr());
+            Some(handle)
+        }
+    }
+
+    /// Calls back once in each round of the loop from the next on, which then does not wait, until `rest`.
+    ///
+    /// # Safety
+    /// `idle` came from `idle` and is not closed.
+    pub(crate) unsafe fn each_round(&self, idle: NonNull<c_void>, callback: HandleCallback) {
+        // SAFETY: by the caller's promise.
+        unsafe {
+            (self.idle_start)(idle.as_ptr(), callback);
+        }
+    }
+
+    /// Ends what `each_round` began.
+    ///
+    /// # Safety
+    /// `idle` came from `idle` and is not closed.
+    pub(crate) unsafe fn rest(&self, idle: Handle) {
+        // SAFETY: by the caller's promise.
+        unsafe {
+            (self.idle_stop)(idle);
         }
     }
 
@@ -119,7 +170,7 @@ impl Uv {
     /// Whether the loop stays alive for this handle.
     ///
     /// # Safety
-    /// `handle` came from `poll` or `timer` and is not closed.
+    /// `handle` came from here and is not closed.
     pub(crate) unsafe fn keep_alive(&self, handle: NonNull<c_void>, alive: bool) {
         // SAFETY: by the caller's promise.
         unsafe {
@@ -134,47 +185,35 @@ impl Uv {
     /// What was given as `data`.
     ///
     /// # Safety
-    /// `handle` came from `poll` or `timer` and its memory was not freed.
+    /// `handle` came from here and its memory was not freed.
     pub(crate) unsafe fn data(&self, handle: Handle) -> *mut c_void {
         // SAFETY: by the caller's promise.
         unsafe { (self.handle_get_data)(handle) }
     }
 
-    /// Closes; `callback` comes once, in a later turn of the loop, and must free the memory by `free_poll` or `free_timer`.
+    /// Closes; `callback` comes once, in a later turn of the loop, and must free the memory by `free`.
     ///
     /// # Safety
-    /// `handle` came from `poll` or `timer` and is not closed.
+    /// `handle` came from here and is not closed.
     pub(crate) unsafe fn close(&self, handle: NonNull<c_void>, callback: HandleCallback) {
         // SAFETY: by the caller's promise.
         unsafe { (self.close)(handle.as_ptr(), callback) }
     }
 
-    /// # Safety
-    /// In the close callback of a handle that came from `poll`.
-    pub(crate) unsafe fn free_poll(&self, handle: Handle) {
-        // SAFETY: by the caller's promise.
-        unsafe { self.free(handle, POLL) }
-    }
-
-    /// # Safety
-    /// In the close callback of a handle that came from `timer`.
-    pub(crate) unsafe fn free_timer(&self, handle: Handle) {
-        // SAFETY: by the caller's promise.
-        unsafe { self.free(handle, TIMER) }
-    }
-
-    fn layout(&self, kind: c_int) -> Option<std::alloc::Layout> {
+    fn layout(&self, kind: Kind) -> Option<std::alloc::Layout> {
         // SAFETY: a pure function of libuv.
-        let size = unsafe { (self.handle_size)(kind) };
+        let size = unsafe { (self.handle_size)(kind as c_int) };
         std::alloc::Layout::from_size_align(size.max(1), 16).ok()
     }
 
-    unsafe fn allocate(&self, kind: c_int) -> Option<NonNull<c_void>> {
+    unsafe fn allocate(&self, kind: Kind) -> Option<NonNull<c_void>> {
         // SAFETY: the size is not zero.
         NonNull::new(unsafe { std::alloc::alloc_zeroed(self.layout(kind)?) }.cast())
     }
 
-    unsafe fn free(&self, handle: Handle, kind: c_int) {
+    /// # Safety
+    /// In the close callback of a handle of this kind.
+    pub(crate) unsafe fn free(&self, handle: Handle, kind: Kind) {
         if let Some(layout) = self.layout(kind) {
             // SAFETY: allocated with this very layout.
             unsafe { std::alloc::dealloc(handle.cast(), layout) }

@@ -125,6 +125,60 @@ fn t06_a_certificate_message_over_64_kib_is_refused() {
 }
 
 #[test]
+fn t07_a_revoked_certificate_is_refused_and_one_without_a_list_too() {
+    let list = authority().revocation_list_pem();
+    let with_list = |server: &Server| {
+        let tls = Tls::new(&TlsOptions {
+            ca: authority().pem().as_bytes(),
+            crl: Some(list.as_bytes()),
+            identity: None,
+            server_name: "localhost",
+            only_tls13: false,
+            alpn: &[b"http/1.1"],
+            session_cache: 0,
+            skip_verification: false,
+        });
+        PoolConfig { tls: Some(tls.unwrap()), ..config(server.addr()) }
+    };
+    // The list covers what the root issued: an intermediate's leaf has an issuer without a list.
+    for (identity, code) in [(Identity::Revoked, Code::TlsCertRevoked), (Identity::Intermediate, Code::TlsCertInvalid)]
+    {
+        let server = upstream(Script::new().tls(ServerTls::from(identity)).request());
+        let answer = first_answer(&server, with_list(&server));
+        is(&answer, code, Phase::Tls, Class::Never);
+        assert_eq!(server.connections()[0].requests, 0);
+    }
+    let mut script = Script::new().tls(ServerTls::default());
+    script.steps.extend(good().steps);
+    let server = upstream(script);
+    let mut world = World::new(with_list(&server));
+    let id = world.get("/");
+    assert_eq!(world.answer(id).body, b"ok", "a certificate that the list does not name");
+    world.finish();
+}
+
+#[test]
+fn t07_a_broken_revocation_list_is_refused_at_start() {
+    let list = authority().revocation_list_pem();
+    // The first letter of the list's body is another: base64 still, a list no more.
+    let bent = list.replacen("-----\nM", "-----\nA", 1);
+    assert_ne!(bent, list);
+    for crl in ["-----BEGIN X509 CRL-----", "no list", bent.as_str(), authority().pem().as_str()] {
+        let error = Tls::new(&TlsOptions {
+            ca: authority().pem().as_bytes(),
+            crl: Some(crl.as_bytes()),
+            identity: None,
+            server_name: "localhost",
+            only_tls13: false,
+            alpn: &[],
+            session_cache: 0,
+            skip_verification: false,
+        });
+        assert_eq!(error.map_err(|e| e.option).err(), Some("crl"), "{crl}");
+    }
+}
+
+#[test]
 fn t08_no_common_protocol_is_refused() {
     let server = upstream(Script::new().tls(ServerTls { alpn: vec!["h2".into()], ..ServerTls::default() }).request());
     let mut world = World::new(over_tls(&server, "localhost"));
@@ -137,6 +191,7 @@ fn t08_no_common_protocol_is_refused() {
         let server = upstream(Script::new().tls(ServerTls { alpn, ..ServerTls::default() }).request());
         let tls = Tls::new(&TlsOptions {
             ca: authority().pem().as_bytes(),
+            crl: None,
             identity: None,
             server_name: "localhost",
             only_tls13: false,
@@ -182,6 +237,7 @@ fn t12_no_common_version_or_name_is_incompatible() {
     let server = upstream(Script::new().tls(ServerTls { versions: Versions::Tls12, ..ServerTls::default() }));
     let tls = Tls::new(&TlsOptions {
         ca: authority().pem().as_bytes(),
+        crl: None,
         identity: None,
         server_name: "localhost",
         only_tls13: true,

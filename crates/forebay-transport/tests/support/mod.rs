@@ -270,6 +270,7 @@ pub(crate) fn tls_config(address: SocketAddr, ca: &str, name: &str) -> PoolConfi
 pub(crate) fn trusting(ca: &str, name: &str) -> Tls {
     Tls::new(&TlsOptions {
         ca: ca.as_bytes(),
+        crl: None,
         identity: None,
         server_name: name,
         only_tls13: false,
