@@ -102,6 +102,9 @@ async function agree(
   t.is(stats.rqTotal, server.requestsBegun, 'requests')
   t.is(stats.rqCompleted, answers.length, 'answers')
   t.like(stats, { rq2xx: classed(2), rq3xx: classed(3), rq4xx: classed(4), rq5xx: classed(5) })
+  const byStatus: Record<number, number> = {}
+  for (const { status } of answers) byStatus[status] = (byStatus[status] ?? 0) + 1
+  t.deepEqual(stats.rqByStatus, byStatus)
   t.like(stats, { rqActive: 0, rqPendingActive: 0 })
   const left = stats.rqCancelled + stats.rqPendingFailureEject + stats.rqPendingTimeout
   t.is(total(stats.histograms.rqQueueMs) + left, stats.rqPendingTotal, 'each that waited has left the queue by one way')

@@ -343,7 +343,10 @@ test.serial('stats have the shape of their names, fresh and frozen', t => {
       Object.isFrozen(stats.circuitBreakers.default.cx) &&
       Object.isFrozen(stats.histograms.rqQueueMs.counts),
   )
-  native.row = [0, 18, 0, 0, 0, 0, 0, 0, 0]
+  t.deepEqual(stats.rqByStatus, {})
+  native.row = [3, 17, 1, 0, 0, Number.POSITIVE_INFINITY, 4, 2, 31, 2, 200, 16, 503, 1]
+  t.deepEqual(pool.stats.rqByStatus, { 200: 16, 503: 1 })
+  native.row = [0, 18, 0, 0, 0, 0, 0, 0, 0, 0]
   t.is(pool.stats.rqTotal, 18)
   t.is(stats.rqTotal, 17)
 })

@@ -71,7 +71,12 @@ export type StatName =
 export type PoolStats = Readonly<Record<StatName, number>> & {
   readonly circuitBreakers: Readonly<Record<Priority, Readonly<Record<GaugeName, LimitGauge>>>>
   readonly histograms: Readonly<Record<HistogramName, Histogram>>
+  /** Final responses by status; a status that did not come has no entry. */
+  readonly rqByStatus: Readonly<Record<number, number>>
 }
+
+/** 100 to 999: what HTTP/1.1 can write in three digits. Source: RFC 9112 section 4. */
+const MAX_STATUSES = 900
 
 /** Puts one number where it belongs. */
 type Place = (into: Draft, value: number) => void
@@ -89,7 +94,7 @@ export class StatsReader {
 
   constructor(names: readonly string[]) {
     this.#places = names.map(placeOf)
-    this.#row = new Float64Array(names.length)
+    this.#row = new Float64Array(names.length + 1 + 2 * MAX_STATUSES)
   }
 
   /** A snapshot of what `fill` writes. */
@@ -97,9 +102,20 @@ export class StatsReader {
     fill(this.#row)
     const draft: Draft = { counters: {}, gauges: {}, histograms: {} }
     for (const [index, place] of this.#places.entries()) place(draft, this.#row[index] ?? 0)
-    const snapshot = { ...draft.counters, circuitBreakers: draft.gauges, histograms: draft.histograms }
+    const rqByStatus = this.#statuses()
+    const snapshot = { ...draft.counters, circuitBreakers: draft.gauges, histograms: draft.histograms, rqByStatus }
     // The names are checked against `StatName` by a test on the real binding: the compiler cannot.
     return deepFrozen(snapshot) as unknown as PoolStats
+  }
+
+  /** Behind the numbers that have names: how many statuses, then status and count of each. */
+  #statuses(): Record<number, number> {
+    const row = this.#row
+    const from = this.#places.length + 1
+    const statuses: Record<number, number> = {}
+    const end = from + 2 * (row[from - 1] ?? 0)
+    for (let at = from; at < end; at += 2) statuses[row[at] ?? 0] = row[at + 1] ?? 0
+    return statuses
   }
 }
 

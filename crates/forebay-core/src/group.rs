@@ -186,6 +186,11 @@ impl Group {
         self.stats.bump(stat);
     }
 
+    /// Counts a final response.
+    pub fn responded(&mut self, status: u16) {
+        self.stats.responded(status);
+    }
+
     /// What a limit shows now.
     #[must_use]
     pub fn limit(&self, limit: LimitName, priority: Priority) -> LimitGauge {

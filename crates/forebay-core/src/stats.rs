@@ -3,6 +3,7 @@
 //! Promise: exact after each turn. Numbers lie in one flat row with a stable order, so that a shell can copy them at once.
 //! Used by `group`, which counts; the shell adds what only it can see through `Group::bump`. Not here: limit gauges (`limits`).
 
+use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 macro_rules! stats {
@@ -142,6 +143,8 @@ pub struct Stats {
     pub cx_length_ms: Histogram,
     /// `rqPerCx`: streams that ran on a connection, when it is closed.
     pub rq_per_cx: Histogram,
+    /// Final responses by status.
+    statuses: BTreeMap<u16, u64>,
 }
 
 impl Stats {
@@ -152,6 +155,7 @@ impl Stats {
             cx_connect_ms: Histogram::default(),
             cx_length_ms: Histogram::default(),
             rq_per_cx: Histogram::default(),
+            statuses: BTreeMap::new(),
         }
     }
 
@@ -165,6 +169,29 @@ impl Stats {
     #[must_use]
     pub const fn values(&self) -> &[u64; STATS] {
         &self.values
+    }
+
+    /// `rq200` and so on: final responses by status, lowest first.
+    #[must_use]
+    pub const fn statuses(&self) -> &BTreeMap<u16, u64> {
+        &self.statuses
+    }
+
+    pub(crate) fn responded(&mut self, status: u16) {
+        let class = match status / 100 {
+            1 => Some(Stat::Rq1xx),
+            2 => Some(Stat::Rq2xx),
+            3 => Some(Stat::Rq3xx),
+            4 => Some(Stat::Rq4xx),
+            5 => Some(Stat::Rq5xx),
+            // Statuses from 600 on have no class.
+            _ => None,
+        };
+        self.bump(Stat::RqCompleted);
+        if let Some(class) = class {
+            self.bump(class);
+        }
+        *self.statuses.entry(status).or_default() += 1;
     }
 
     pub(crate) fn bump(&mut self, stat: Stat) {
@@ -198,6 +225,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn names_are_in_camel_case_and_differ() {
@@ -206,6 +234,19 @@ mod tests {
             assert!(stat.name().chars().all(|letter| letter.is_ascii_alphanumeric()));
             assert!(Stat::ALL[index + 1..].iter().all(|other| other.name() != stat.name()));
         }
+    }
+
+    #[test]
+    fn a_response_counts_by_status_and_class() {
+        let mut stats = Stats::new();
+        for status in [200, 204, 200, 503, 999] {
+            stats.responded(status);
+        }
+        assert_eq!(
+            stats.statuses().iter().map(|(s, n)| (*s, *n)).collect::<Vec<_>>(),
+            [(200, 2), (204, 1), (503, 1), (999, 1)]
+        );
+        assert_eq!([Stat::RqCompleted, Stat::Rq2xx, Stat::Rq5xx].map(|s| stats.get(s)), [5, 3, 1]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What the core counts, as one row of numbers that crosses at once; the order of `names` and of `read` is one.
+//! What the core counts, as one row of numbers that crosses at once: those of `names`, in that order, then how many statuses
+//! there were and, for each, the status and its count.
 
 use std::sync::OnceLock;
 
@@ -44,6 +45,11 @@ pub(crate) fn names() -> &'static [String] {
     })
 }
 
+/// How long a row is now.
+pub(crate) fn length(core: &Group) -> usize {
+    names().len() + 1 + 2 * core.stats().statuses().len()
+}
+
 /// Writes a row; a place that is too short gets the first numbers.
 pub(crate) fn read(core: &Group, into: &mut [f64]) {
     let stats = core.stats();
@@ -66,6 +72,12 @@ pub(crate) fn read(core: &Group, into: &mut [f64]) {
         let histogram = pick(stats);
         histogram.counts().iter().for_each(|c| put(number(*c)));
         put(number(histogram.sum()));
+    }
+    let statuses = stats.statuses();
+    put(number(statuses.len() as u64));
+    for (status, count) in statuses {
+        put(f64::from(*status));
+        put(number(*count));
     }
 }
 

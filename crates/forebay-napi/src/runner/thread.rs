@@ -216,7 +216,7 @@ impl Desk {
             let Remote { post, driver, outlet, .. } = remote;
             let mut rows = Vec::new();
             driver.settle(|pool, core| {
-                let mut row = vec![0.0; stats::names().len()];
+                let mut row = vec![0.0; stats::length(core)];
                 stats::read(core, &mut row);
                 rows.push((pool, row));
             });
@@ -347,8 +347,9 @@ impl Shared {
 
     pub(crate) fn add_pool(&self, pool: u32, config: PoolConfig, seed: u64) {
         // The counters can be asked for before the shard has seen the pool.
-        let mut row = vec![0.0; stats::names().len()];
-        stats::read(&Group::new(config.group.clone(), seed), &mut row);
+        let core = Group::new(config.group.clone(), seed);
+        let mut row = vec![0.0; stats::length(&core)];
+        stats::read(&core, &mut row);
         self.with(|c| {
             lock(&c.post.parcel).stats.insert(pool, row);
             c.send(|channel| Command::AddPool { channel, pool, config: Box::new(config), seed });

@@ -36,16 +36,7 @@ impl Pool {
         {
             let mut core = self.core.borrow_mut();
             core.response_head(self.shared.now(), stream);
-            core.bump(Stat::RqCompleted);
-            match status.as_u16() / 100 {
-                1 => core.bump(Stat::Rq1xx),
-                2 => core.bump(Stat::Rq2xx),
-                3 => core.bump(Stat::Rq3xx),
-                4 => core.bump(Stat::Rq4xx),
-                5 => core.bump(Stat::Rq5xx),
-                // Statuses from 600 on have no class.
-                _ => {}
-            }
+            core.responded(status.as_u16());
         }
         self.mark();
         let now = self.shared.handle.now();
