@@ -103,6 +103,10 @@ export interface NativeTimeouts {
   queueTimeout: number
   headersTimeout: number
   bodyIdleTimeout: number
+  perTryTimeout?: number
+  perTryIdleTimeout?: number
+  totalTimeout?: number
+  maxStreamDuration?: number
 }
 
 /** TLS of an https origin. */

@@ -11,10 +11,10 @@ import {
   deliverKind,
   disconnected,
   draining,
-  end,
   fail,
   failFlag,
   overflow,
+  plain,
   response,
   responseFlag,
   special,
@@ -68,7 +68,7 @@ export interface DeliverySink {
 
 const KIND_MASK = 0xff
 const KIND_BITS = 8
-const MIN_RECORD_BYTES: number = end.WORDS * 4
+const MIN_RECORD_BYTES: number = plain.WORDS * 4
 
 /** The slab, in the three views that decoding needs. */
 export class Slab {

@@ -122,6 +122,7 @@ export class SubmitBuffer {
     words[w + word.KIND] = submitKind.BODY
     words[w + word.SUBJECT] = id
     words[w + bodyWord.LENGTH] = here
+    words[w + bodyWord.TRAILERS_LENGTH] = 0
     this.#at = end
     return true
   }

@@ -5,15 +5,17 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use forebay_core::{Class, DrainReason, LimitName, Priority};
 use forebay_transport::error::{Code, Failure};
 use forebay_transport::sink::{Connected, ConnectionNumber, Head, Peer, PoolId, RequestId, Sink};
+use http::{HeaderMap, StatusCode};
 
 use crate::record::{
-    connected, data, deliver_kind, disconnected, draining, end, fail, fail_flag, overflow, response, response_flag,
-    special,
+    connected, data, deliver_kind, disconnected, draining, end, fail, fail_flag, informational, overflow, replayed,
+    response, response_flag, special, taken,
 };
 
 /// A part of a body from this size on is not copied into the run of small records, in bytes. A guess.
@@ -164,7 +166,8 @@ impl Outbox {
         let begin = self.run.len();
         let length = body.map_or(0, |b| b.iter().map(Bytes::len).sum());
         let flags = (if body.is_some() { response_flag::COMPLETE } else { 0 })
-            | (if head.reused { response_flag::REUSED } else { 0 });
+            | (if head.reused { response_flag::REUSED } else { 0 })
+            | (if head.tunnel { response_flag::TUNNEL } else { 0 });
         let total = head.body_length.and_then(|l| u32::try_from(l).ok()).unwrap_or(special::BODY_NONE);
         let words = [
             deliver_kind::RESPONSE | flags << 8,
@@ -182,12 +185,7 @@ impl Outbox {
             let reason = head.reason.as_deref().or(head.status.canonical_reason().map(str::as_bytes));
             out.extend_from_slice(reason.unwrap_or_default());
             out.push(0);
-            for (name, value) in &head.fields {
-                out.extend_from_slice(name.as_str().as_bytes());
-                out.push(0);
-                out.extend_from_slice(value.as_bytes());
-                out.push(0);
-            }
+            put_fields(out, &head.fields);
             let head_length = to_u32(out.len() - head_begin).to_le_bytes();
             let slot = begin + (response::HEAD_LENGTH * 4) as usize;
             out[slot..slot + 4].copy_from_slice(&head_length);
@@ -287,11 +285,55 @@ impl Sink for Outlet {
         self.out.borrow_mut().data(request, part);
     }
 
-    fn end(&self, request: RequestId) {
+    fn end(&self, request: RequestId, trailers: Option<&HeaderMap>) {
         let mut out = self.out.borrow_mut();
         out.terminals += 1;
-        debug_assert_eq!(end::WORDS, 3);
-        out.record(&[deliver_kind::END, request], |_| {});
+        let begin = out.run.len();
+        debug_assert_eq!(end::WORDS, 4);
+        out.record(&[deliver_kind::END, request, 0], |out| {
+            if let Some(fields) = trailers {
+                let from = out.len();
+                put_fields(out, fields);
+                let length = to_u32(out.len() - from).to_le_bytes();
+                let slot = begin + (end::TRAILERS_LENGTH * 4) as usize;
+                out[slot..slot + 4].copy_from_slice(&length);
+            }
+        });
+    }
+
+    fn taken(&self, request: RequestId, bytes: u32) {
+        debug_assert_eq!(taken::WORDS, 4);
+        self.out.borrow_mut().record(&[deliver_kind::TAKEN, request, bytes], |_| {});
+    }
+
+    fn stopped(&self, request: RequestId) {
+        self.out.borrow_mut().record(&[deliver_kind::STOPPED, request], |_| {});
+    }
+
+    fn peer_ended(&self, request: RequestId) {
+        self.out.borrow_mut().record(&[deliver_kind::PEER_ENDED, request], |_| {});
+    }
+
+    fn informational(&self, request: RequestId, status: StatusCode, fields: &HeaderMap) {
+        let mut out = self.out.borrow_mut();
+        let begin = out.run.len();
+        let words = [deliver_kind::INFORMATIONAL, request, u32::from(status.as_u16()), 0];
+        debug_assert_eq!(words.len() + 1, informational::WORDS as usize);
+        out.record(&words, |out| {
+            let from = out.len();
+            out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+            out.push(0);
+            put_fields(out, fields);
+            let length = to_u32(out.len() - from).to_le_bytes();
+            let slot = begin + (informational::HEAD_LENGTH * 4) as usize;
+            out[slot..slot + 4].copy_from_slice(&length);
+        });
+    }
+
+    fn replayed(&self, request: RequestId, code: Code, via: Option<ConnectionNumber>, time: Duration) {
+        let words = [deliver_kind::REPLAYED, request, code as u32, via.unwrap_or(0), micros(time)];
+        debug_assert_eq!(words.len() + 1, replayed::WORDS as usize);
+        self.out.borrow_mut().record(&words, |_| {});
     }
 
     fn fail(&self, request: RequestId, failure: &Failure, via: Option<(ConnectionNumber, bool)>) {
@@ -330,12 +372,22 @@ impl Sink for Outlet {
     }
 }
 
+/// `name NUL value NUL` for each.
+fn put_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
+    for (name, value) in fields {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.push(0);
+        out.extend_from_slice(value.as_bytes());
+        out.push(0);
+    }
+}
+
 /// Lengths are bounded far below: heads by their bound, parts by `MAX_PART`.
 fn to_u32(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-fn micros(time: std::time::Duration) -> u32 {
+fn micros(time: Duration) -> u32 {
     u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
@@ -359,7 +411,7 @@ mod tests {
     fn records_that_do_not_fit_wait_whole_and_in_order() {
         let outlet = Outlet::default();
         for request in 0..10 {
-            outlet.end(request);
+            outlet.end(request, None);
             outlet.data(request, Bytes::from(vec![7; LARGE + 1]));
         }
         let mut out = outlet.out.borrow_mut();
@@ -377,7 +429,7 @@ mod tests {
     #[test]
     fn appended_records_keep_their_payloads() {
         let (first, second) = (Outlet::default(), Outlet::default());
-        first.end(1);
+        first.end(1, None);
         second.data(2, Bytes::from(vec![9; LARGE]));
         second.data(3, Bytes::from(vec![8; 3]));
         let mut all = first.out.take();

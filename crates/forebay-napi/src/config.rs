@@ -92,6 +92,10 @@ pub struct NativeTimeouts {
     pub queue_timeout: u32,
     pub headers_timeout: u32,
     pub body_idle_timeout: u32,
+    pub per_try_timeout: Option<u32>,
+    pub per_try_idle_timeout: Option<u32>,
+    pub total_timeout: Option<u32>,
+    pub max_stream_duration: Option<u32>,
 }
 
 /// Bounds on messages.
@@ -158,6 +162,10 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
         tls,
         headers_timeout: off(native.timeouts.headers_timeout),
         body_idle_timeout: off(native.timeouts.body_idle_timeout),
+        per_try_timeout: native.timeouts.per_try_timeout.and_then(off),
+        per_try_idle_timeout: native.timeouts.per_try_idle_timeout.and_then(off),
+        total_timeout: native.timeouts.total_timeout.and_then(off),
+        max_stream_duration: native.timeouts.max_stream_duration.and_then(off),
         max_head_size: native.bounds.max_head_size as usize,
         max_head_fields: native.bounds.max_head_fields as usize,
         body_buffer: native.body_buffer as usize,

@@ -38,7 +38,7 @@ layout! {
     submit_kind {
         /// A request: head, and the body or its first part.
         REQUEST = 1;
-        /// A further part of the body of a request.
+        /// A further part of the body of a request, or of what goes into a tunnel. Ignored for a number that is not open.
         BODY = 2;
         /// The caller no longer wants the answer. The request still ends with exactly one terminal record.
         CANCEL = 3;
@@ -49,7 +49,7 @@ layout! {
         /// Everything of this pool fails now; `POOL_CLOSED` follows.
         POOL_DESTROY = 6;
     }
-    /// Words of `REQUEST` after the common ones; then the bytes of method, path, head, body, one after another.
+    /// Words of `REQUEST` after the common ones; then, with `TIMEOUTS`, those of `request_timeouts`; then the bytes of method, path, head, body, one after another.
     request {
         /// Pool.
         POOL = 3;
@@ -61,7 +61,7 @@ layout! {
         HEAD_LENGTH = 6;
         /// Bytes of the body that are in this record.
         BODY_LENGTH = 7;
-        /// Bytes of the body as a whole; `BODY_NONE` where there is no body.
+        /// Bytes of the body as a whole; `BODY_NONE` where there is no body, or with `STREAM` where its length is not known.
         BODY_TOTAL = 8;
         /// Bytes of response body that native code may send before `CREDIT`.
         CREDIT = 9;
@@ -74,18 +74,64 @@ layout! {
         HIGH = 1;
         /// May be sent again although the upstream may have acted on it.
         IDEMPOTENT = 2;
+        /// The body is produced while it is sent: it comes in `BODY` records up to one with `END`, none of it in this one.
+        STREAM = 4;
+        /// Heads of 1xx are wanted.
+        INFORMATIONAL = 8;
+        /// `Expect: 100-continue`: the body waits for 100, at most for the time-out `EXPECT`.
+        EXPECT = 16;
+        /// CONNECT: the path is the authority `host:port`. With `STREAM`, for what goes in.
+        TUNNEL = 32;
+        /// The first field of the head is `upgrade`: on 101 the connection becomes a tunnel. With `STREAM`, for what goes in.
+        UPGRADE = 64;
+        /// The words of `request_timeouts` are there.
+        TIMEOUTS = 128;
+        /// Trailers may follow the body; with `STREAM` and no length.
+        TRAILERS = 256;
+    }
+    /// Words of the section of time-outs, from its begin, each in ms: 0 is off, `POOL_TIMEOUT` what the pool has.
+    request_timeouts {
+        /// For a connection.
+        QUEUE = 0;
+        /// From the request sent to the final head.
+        HEADERS = 1;
+        /// Gap in a body, either way, while our side is ready.
+        BODY_IDLE = 2;
+        /// One attempt, from bound and handed over whole to its end.
+        PER_TRY = 3;
+        /// From submission to the end.
+        TOTAL = 4;
+        /// From bound to the end.
+        DURATION = 5;
+        /// How long a body waits for 100; off: as long as for the head. The pool's is 1 s.
+        EXPECT = 6;
+        /// As `PER_TRY`; bytes of the upstream restart it.
+        PER_TRY_IDLE = 7;
+        /// Length of the section in words.
+        WORDS = 8;
     }
     /// Numbers with a meaning of their own.
     special {
         /// `BODY_TOTAL` of a request without a body.
         BODY_NONE = 0xffff_ffff;
+        /// A time-out of a request that is the pool's.
+        POOL_TIMEOUT = 0xffff_ffff;
     }
-    /// Words of `BODY` after the common ones; then the bytes.
+    /// Words of `BODY` after the common ones; then the bytes, then those of the trailers.
     body {
         /// Bytes in this record.
         LENGTH = 3;
+        /// Bytes of the trailers, `name NUL value NUL` for each, in latin1; only with `END`.
+        TRAILERS_LENGTH = 4;
         /// Where the bytes begin, in words.
-        WORDS = 4;
+        WORDS = 5;
+    }
+    /// Flags of `BODY`.
+    body_flag {
+        /// The body is whole; in a tunnel: our side ends.
+        END = 1;
+        /// Who produces it failed: the upload must never look complete. The request ends with `FB_REQUEST_BODY_FAILED`.
+        FAIL = 2;
     }
     /// Words of `CREDIT` after the common ones.
     credit {
@@ -94,7 +140,7 @@ layout! {
         /// Length of the record in words.
         WORDS = 4;
     }
-    /// Words of `CANCEL`, `POOL_CLOSE` and `POOL_DESTROY`.
+    /// Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`.
     plain {
         /// Length of the record in words.
         WORDS = 3;
@@ -119,6 +165,16 @@ layout! {
         DRAINING = 8;
         /// A limit refused something. The subject is the pool.
         OVERFLOW = 9;
+        /// Native code passed bytes of the request body on: as many more may come.
+        TAKEN = 10;
+        /// A 1xx, where they are wanted.
+        INFORMATIONAL = 11;
+        /// In a tunnel: the peer ended its side. `END` follows when both have.
+        PEER_ENDED = 12;
+        /// An attempt failed, and the pool itself sends the request again.
+        REPLAYED = 13;
+        /// The final response came before the upload was whole: no more of it is needed.
+        STOPPED = 14;
     }
     /// Words of `RESPONSE` after the common ones; then the bytes of head and body.
     response {
@@ -145,6 +201,8 @@ layout! {
         COMPLETE = 1;
         /// The connection had answered before.
         REUSED = 2;
+        /// A tunnel is open: `DATA` and `BODY` are what goes through it.
+        TUNNEL = 4;
     }
     /// Words of `DATA` after the common ones; then the bytes.
     data {
@@ -153,10 +211,39 @@ layout! {
         /// Where the bytes begin, in words.
         WORDS = 4;
     }
-    /// Words of `END` and `POOL_CLOSED`.
+    /// Words of `END` after the common ones; then the bytes of the trailers.
     end {
+        /// Bytes of the trailers: `name NUL value NUL` for each, in latin1.
+        TRAILERS_LENGTH = 3;
+        /// Where the bytes begin, in words.
+        WORDS = 4;
+    }
+    /// Words of `TAKEN` after the common ones.
+    taken {
+        /// Bytes.
+        BYTES = 3;
         /// Length of the record in words.
-        WORDS = 3;
+        WORDS = 4;
+    }
+    /// Words of `INFORMATIONAL` after the common ones; then the bytes of the head, as those of `RESPONSE`.
+    informational {
+        /// Status, 100 to 199.
+        STATUS = 3;
+        /// Bytes of the head.
+        HEAD_LENGTH = 4;
+        /// Where the bytes begin, in words.
+        WORDS = 5;
+    }
+    /// Words of `REPLAYED` after the common ones.
+    replayed {
+        /// Index into the list of codes: what the attempt failed with.
+        CODE = 3;
+        /// Connection of the attempt, or 0.
+        CONNECTION = 4;
+        /// Microseconds from its begin (bound to a connection) to its failure.
+        MICROS = 5;
+        /// Length of the record in words.
+        WORDS = 6;
     }
     /// Words of `FAIL` after the common ones; then the bytes of text and endpoint, UTF-8.
     fail {

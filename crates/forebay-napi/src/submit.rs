@@ -4,23 +4,30 @@
 //! are shared with the one copy that was made of the buffer. Used by the runners.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use forebay_core::Priority;
 use forebay_transport::Driver;
-use forebay_transport::request::Submission;
+use forebay_transport::request::{Aim, Content, Submission};
+use forebay_transport::timeouts::{Limit, Timeouts};
 
-use crate::record::{body, credit, plain, request, request_flag, special, submit_kind, word};
+use crate::record::{
+    body, body_flag, credit, plain, request, request_flag, request_timeouts, special, submit_kind, word,
+};
 
 /// Reads the submissions of one channel. Keeps the requests whose body has not come whole.
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
     parts: BTreeMap<u32, (Submission, BytesMut, usize)>,
+    /// Bytes of the buffer that is being read.
+    batch: usize,
 }
 
 impl Intake {
     /// Does what `records` say, in order.
     pub(crate) fn read(&mut self, mut records: Bytes, driver: &Driver) {
+        self.batch = records.len();
         while let Some(length) = word_of(&records, word::LENGTH) {
             let length = length as usize;
             if length < 12 || length > records.len() {
@@ -58,7 +65,14 @@ impl Intake {
     fn request(&mut self, record: &Bytes, driver: &Driver) -> Option<()> {
         let at = |index| word_of(record, index);
         let flags = at(word::KIND)? >> 8;
-        let mut bytes = record.slice_ref(record.get(request::WORDS as usize * 4..)?);
+        let has = |flag| flags & flag != 0;
+        let mut words = request::WORDS;
+        let mut timeouts = None;
+        if has(request_flag::TIMEOUTS) {
+            timeouts = Some(Box::new(read_timeouts(record, words)?));
+            words += request_timeouts::WORDS;
+        }
+        let mut bytes = record.slice_ref(record.get(words as usize * 4..)?);
         let mut take = |length: u32| {
             let length = length as usize;
             (length <= bytes.len()).then(|| bytes.split_to(length))
@@ -68,48 +82,91 @@ impl Intake {
         let fields = take(at(request::HEAD_LENGTH)?)?;
         let here = take(at(request::BODY_LENGTH)?)?;
         let total = at(request::BODY_TOTAL)?;
+        let length = (total != special::BODY_NONE).then_some(total);
         let mut submission = Submission {
             id: at(word::SUBJECT)?,
             pool: at(request::POOL)?,
             method,
             path,
             fields,
-            body: None,
-            priority: if flags & request_flag::HIGH == 0 { Priority::Default } else { Priority::High },
-            idempotent: flags & request_flag::IDEMPOTENT != 0,
+            body: Content::None,
+            aim: match (has(request_flag::TUNNEL), has(request_flag::UPGRADE)) {
+                (false, false) => Aim::Exchange,
+                (true, false) => Aim::Connect,
+                (false, true) => Aim::Upgrade,
+                (true, true) => return None,
+            },
+            expect: has(request_flag::EXPECT),
+            informational: has(request_flag::INFORMATIONAL),
+            priority: if has(request_flag::HIGH) { Priority::High } else { Priority::Default },
+            idempotent: has(request_flag::IDEMPOTENT),
             credit: at(request::CREDIT)?,
+            timeouts,
         };
-        let total_bytes = total as usize;
-        if total == special::BODY_NONE {
-            driver.request(submission);
-        } else if here.len() == total_bytes {
-            submission.body = Some(here);
-            driver.request(submission);
-        } else {
-            let mut whole = BytesMut::with_capacity(total_bytes);
-            whole.extend_from_slice(&here);
-            self.parts.insert(submission.id, (submission, whole, total_bytes));
+        match length {
+            _ if has(request_flag::STREAM) => submission.body = Content::Stream(length.map(u64::from)),
+            None => {}
+            Some(total) if here.len() < total as usize => {
+                let mut whole = BytesMut::with_capacity(total as usize);
+                whole.extend_from_slice(&here);
+                self.parts.insert(submission.id, (submission, whole, total as usize));
+                return Some(());
+            }
+            Some(_) => submission.body = Content::Whole(here),
         }
+        driver.request(submission);
         Some(())
     }
 
     fn body(&mut self, record: &Bytes, subject: u32, driver: &Driver) -> Option<()> {
+        let flags = word_of(record, word::KIND)? >> 8;
         let length = word_of(record, body::LENGTH)? as usize;
+        let trailers_length = word_of(record, body::TRAILERS_LENGTH)? as usize;
         let begin = body::WORDS as usize * 4;
         let bytes = record.get(begin..begin + length)?;
-        // A part for a request that was cancelled in the middle of its body.
+        let trailers = record.get(begin + length..begin + length + trailers_length)?;
         let Some((_, whole, total)) = self.parts.get_mut(&subject) else {
+            // One that is being produced, or that is not open.
+            if flags & body_flag::FAIL == 0 {
+                // A small part would keep the whole buffer that it came in, far beyond the window.
+                let part =
+                    if bytes.len() * 2 >= self.batch { record.slice_ref(bytes) } else { Bytes::copy_from_slice(bytes) };
+                driver.body(subject, part, flags & body_flag::END != 0, trailers);
+            } else {
+                driver.body_failed(subject);
+            }
             return Some(());
         };
         whole.extend_from_slice(bytes);
         if whole.len() >= *total
             && let Some((mut submission, whole, _)) = self.parts.remove(&subject)
         {
-            submission.body = Some(whole.freeze());
+            submission.body = Content::Whole(whole.freeze());
             driver.request(submission);
         }
         Some(())
     }
+}
+
+/// The section of time-outs that begins at a word.
+fn read_timeouts(record: &[u8], begin: u32) -> Option<Timeouts> {
+    let at = |index| {
+        word_of(record, begin + index).map(|ms| match ms {
+            special::POOL_TIMEOUT => Limit::Pools,
+            0 => Limit::Off,
+            ms => Limit::After(Duration::from_millis(u64::from(ms))),
+        })
+    };
+    Some(Timeouts {
+        queue: at(request_timeouts::QUEUE)?,
+        headers: at(request_timeouts::HEADERS)?,
+        body_idle: at(request_timeouts::BODY_IDLE)?,
+        per_try: at(request_timeouts::PER_TRY)?,
+        per_try_idle: at(request_timeouts::PER_TRY_IDLE)?,
+        total: at(request_timeouts::TOTAL)?,
+        duration: at(request_timeouts::DURATION)?,
+        expect: at(request_timeouts::EXPECT)?,
+    })
 }
 
 /// How many requests (and closings of pools) `records` begin: each ends with one terminal record.

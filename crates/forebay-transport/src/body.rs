@@ -9,23 +9,62 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// A body that is in memory, or none.
+use crate::upload::{Part, Upload};
+
+/// The body of one try.
 #[derive(Debug)]
-pub struct RequestBody {
-    bytes: Option<Bytes>,
-    taken: Rc<Cell<bool>>,
+pub(crate) enum RequestBody {
+    /// No body at all.
+    None,
+    /// One in memory; an empty one is sent as length 0.
+    Whole {
+        /// Until hyper took it.
+        bytes: Option<Bytes>,
+        /// Turns true then.
+        taken: Rc<Cell<bool>>,
+    },
+    /// One that is being produced. Its producer wakes the connection: no waker is kept.
+    Stream(Rc<Upload>),
+}
+
+/// How far a body has come.
+#[derive(Clone, Debug)]
+pub(crate) enum Sending {
+    Nothing,
+    Whole(Rc<Cell<bool>>),
+    Stream(Rc<Upload>),
 }
 
 impl RequestBody {
-    /// `None` is no body at all; an empty one is sent as length 0.
-    pub(crate) fn new(bytes: Option<Bytes>) -> Self {
-        let taken = Rc::new(Cell::new(bytes.is_none()));
-        Self { bytes, taken }
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self::Whole { bytes: Some(bytes), taken: Rc::default() }
     }
 
-    /// Turns true when hyper took the last of it.
-    pub(crate) fn taken(&self) -> Rc<Cell<bool>> {
-        self.taken.clone()
+    pub(crate) fn sending(&self) -> Sending {
+        match self {
+            Self::None => Sending::Nothing,
+            Self::Whole { taken, .. } => Sending::Whole(taken.clone()),
+            Self::Stream(upload) => Sending::Stream(upload.clone()),
+        }
+    }
+}
+
+impl Sending {
+    /// hyper took all of it.
+    pub(crate) fn is_taken(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Whole(taken) => taken.get(),
+            Self::Stream(upload) => upload.is_drained(),
+        }
+    }
+
+    #[allow(dead_code, reason = "used with the next commit")]
+    pub(crate) fn stream(&self) -> Option<&Rc<Upload>> {
+        match self {
+            Self::Stream(upload) => Some(upload),
+            Self::Nothing | Self::Whole(_) => None,
+        }
     }
 }
 
@@ -34,15 +73,34 @@ impl Body for RequestBody {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.taken.set(true);
-        Poll::Ready(self.bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b))))
+        match &mut *self {
+            Self::None => Poll::Ready(None),
+            Self::Whole { bytes, taken } => {
+                taken.set(true);
+                Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b))))
+            }
+            Self::Stream(upload) => upload.poll_part().map(|part| {
+                part.map(|part| match part {
+                    Part::Data(bytes) => Ok(Frame::data(bytes)),
+                    Part::Trailers(fields) => Ok(Frame::trailers(fields)),
+                })
+            }),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_none()
+        match self {
+            Self::None => true,
+            Self::Whole { bytes, .. } => bytes.is_none(),
+            Self::Stream(upload) => upload.is_drained(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |b| b.len() as u64))
+        match self {
+            Self::None => SizeHint::with_exact(0),
+            Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Stream(upload) => upload.length().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }

@@ -30,6 +30,14 @@ pub struct PoolConfig {
     pub headers_timeout: Option<Duration>,
     /// Gap in a body while our side is ready. `None`: no bound.
     pub body_idle_timeout: Option<Duration>,
+    /// One attempt, from bound and handed over whole to its end. `None`: no bound, as for those that follow.
+    pub per_try_timeout: Option<Duration>,
+    /// The same; bytes of the upstream restart it.
+    pub per_try_idle_timeout: Option<Duration>,
+    /// From submission to the end.
+    pub total_timeout: Option<Duration>,
+    /// From bound to the end.
+    pub max_stream_duration: Option<Duration>,
     /// Largest head of a response, in bytes.
     pub max_head_size: usize,
     /// Most fields in the head of a response.

@@ -55,6 +55,8 @@ pub(crate) struct Link {
     address: Cell<Option<SocketAddr>>,
     /// How far the dial has come.
     phase: Cell<Phase>,
+    /// A response came over it.
+    answered: Cell<bool>,
 }
 
 impl Link {
@@ -69,6 +71,7 @@ impl Link {
             announced: Cell::new(false),
             address: Cell::new(None),
             phase: Cell::new(Phase::Connect),
+            answered: Cell::new(false),
         })
     }
 
@@ -101,6 +104,16 @@ impl Link {
     pub(crate) fn shaking(&self, peer: &Peer) {
         self.phase.set(Phase::Tls);
         self.reach(peer);
+    }
+
+    /// A response came over it.
+    pub(crate) fn answer(&self) {
+        self.answered.set(true);
+    }
+
+    /// Whether a response had come over it.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.answered.get()
     }
 
     /// How far the dial has come.

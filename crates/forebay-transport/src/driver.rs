@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use forebay_core::{Class, Group};
 use forebay_reactor::Handle;
 
@@ -15,8 +16,9 @@ use crate::config::PoolConfig;
 use crate::error::{Code, Failure, Phase};
 use crate::exchange::Exchanges;
 use crate::pool::{Pool, Shared};
-use crate::request::Submission;
+use crate::request::{self, Submission};
 use crate::sink::{PoolId, RequestId, Sink};
+use crate::upload;
 
 /// Pools on one reactor.
 pub struct Driver {
@@ -73,6 +75,36 @@ impl Driver {
     pub fn cancel(&self, request: RequestId) {
         if let Some(pool) = self.shared.exchanges.with(request, |e| e.pool.clone()) {
             pool.cancel(request);
+        }
+    }
+
+    /// A part of a body that is being produced; `end`: it is the last, and these trailers follow (`name NUL value NUL` for
+    /// each). In a tunnel, what goes in.
+    pub fn body(&self, request: RequestId, part: Bytes, end: bool, trailers: &[u8]) {
+        let open = self.shared.exchanges.with(request, |e| Some((e.upload.clone()?, e.link.clone(), e.pool.clone())));
+        let Some((upload, link, pool)) = open.flatten() else { return };
+        let pushed = match trailers {
+            [] => upload.push(part, end, None),
+            bytes => match request::trailers(bytes) {
+                Some(fields) => upload.push(part, end, Some(fields)),
+                None => Err(upload::failed("trailers that cannot be sent")),
+            },
+        };
+        match pushed {
+            Ok(()) => {
+                if let Some(link) = link {
+                    link.wake();
+                }
+            }
+            Err(failure) => pool.abandon(request, |_| failure),
+        }
+    }
+
+    /// Who produces the body failed: the request ends with `FB_REQUEST_BODY_FAILED`, and what was sent never looks complete.
+    pub fn body_failed(&self, request: RequestId) {
+        let open = self.shared.exchanges.with(request, |e| e.upload.is_some().then(|| e.pool.clone()));
+        if let Some(pool) = open.flatten() {
+            pool.abandon(request, |_| upload::failed("the body failed"));
         }
     }
 

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use forebay_core::StreamId;
 use http::Request;
 
-use crate::body::RequestBody;
 use crate::connection::Link;
-use crate::error::Failure;
+use crate::error::{Failure, Phase};
 use crate::pool::Pool;
 use crate::request::Submission;
 use crate::sink::{ConnectionNumber, RequestId};
+use crate::upload::Upload;
 
 /// Numbers from here on are not taken: a caller that counts so high does not use them again. Source: a table of this size
 /// costs 8 MiB; requests in the queue and in flight are bounded far below by the limits.
@@ -26,7 +26,11 @@ pub(crate) struct Exchange {
     /// Kept until the head has come: a repeat is built from it.
     pub(crate) submission: Submission,
     /// Built and checked at submission, for the first try.
-    pub(crate) message: Option<Request<RequestBody>>,
+    pub(crate) head: Option<Request<()>>,
+    /// The body, where it is produced while it is sent.
+    pub(crate) upload: Option<Rc<Upload>>,
+    /// How far it has come.
+    pub(crate) phase: Phase,
     /// Bytes of body that may be delivered.
     pub(crate) credit: u64,
     /// The connection that it is on.

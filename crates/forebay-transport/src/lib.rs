@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Promise: the core decides, this acts. No thread, no clock of its own: whoever turns the reactor drives it, Node or not.
-//! Imports point down: driver, pool, connection, {h1, dial}, {io, body, request, error};
+//! Imports point down: driver, pool, connection, {h1, dial}, {io, upload, body, request, error};
 //! `io` uses the meter of `h1`, which is pure.
 
 #![forbid(unsafe_code)]
@@ -27,7 +27,11 @@ mod pool;
 mod refusal;
 pub mod request;
 pub mod sink;
+#[allow(dead_code, reason = "used with the next commit")]
+pub mod timeouts;
 pub mod tls;
+#[allow(dead_code, reason = "used with the next commit")]
+mod upload;
 
 pub use config::PoolConfig;
 pub use driver::Driver;

@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use forebay_core::{
     Admission, Class, ConnectionEnd, ConnectionId, DrainReason, Group, LimitName, NewStream, Priority, Scope, StreamId,
@@ -26,8 +26,10 @@ use crate::connection::Link;
 use crate::error::{Code, Failure, Phase};
 use crate::exchange::{Exchange, Exchanges};
 use crate::refusal;
-use crate::request::Submission;
+use crate::request::{Content, Submission};
 use crate::sink::{ConnectionNumber, PoolId, RequestId, Sink};
+use crate::timeouts::Limit;
+use crate::upload::Upload;
 
 /// What all pools of a driver share.
 pub(crate) struct Shared {
@@ -194,6 +196,11 @@ impl Pool {
             priority,
             replayable: true,
             method: submission.method_class(),
+            queue_timeout: match submission.timeouts.as_deref().map(|t| t.queue) {
+                None | Some(Limit::Pools) => None,
+                Some(Limit::Off) => Some(Duration::ZERO),
+                Some(Limit::After(limit)) => Some(limit),
+            },
             ..NewStream::new(u64::from(id), self.upstream)
         };
         let admission = self.core.borrow_mut().request(self.shared.now(), stream);
@@ -209,17 +216,22 @@ impl Pool {
 
     fn admit(self: &Rc<Self>, submission: Submission, stream: StreamId) {
         let id = submission.id;
-        let built = submission.to_h1(&self.config.authority);
         let now = self.shared.handle.now();
-        let refused = match built {
+        let refused = match submission.head() {
             Err(failure) => Some(failure),
-            Ok(message) => {
+            Ok(head) => {
+                let upload = match &submission.body {
+                    Content::Stream(length) => Some(Rc::new(Upload::new(*length, self.config.body_buffer))),
+                    Content::None | Content::Whole(_) => None,
+                };
                 let exchange = Box::new(Exchange {
                     pool: self.clone(),
                     stream,
                     credit: u64::from(submission.credit),
                     submission,
-                    message: Some(message),
+                    head: Some(head),
+                    upload,
+                    phase: Phase::Queue,
                     link: None,
                     submitted: now,
                     bound: now,
@@ -236,13 +248,19 @@ impl Pool {
         }
     }
 
+    /// Its caller gave it up.
     pub(crate) fn cancel(self: &Rc<Self>, request: RequestId) {
+        self.abandon(request, |e| Failure::new(Code::Aborted, e.phase, Class::Never, "aborted"));
+    }
+
+    /// We give it up, wherever it is: the stream is reset, on HTTP/1.1 the connection with it.
+    pub(crate) fn abandon(self: &Rc<Self>, request: RequestId, why: impl FnOnce(&Exchange) -> Failure) {
         let Some(exchange) = self.shared.exchanges.remove(request) else {
             return;
         };
         self.core.borrow_mut().cancel(self.shared.now(), exchange.stream);
-        let phase = if exchange.link.is_some() { Phase::Head } else { Phase::Queue };
-        self.shared.sink.fail(request, &Failure::new(Code::Aborted, phase, Class::Never, "aborted"), None);
+        let via = exchange.link.as_ref().map(|link| (link.number, link.is_reused()));
+        self.shared.sink.fail(request, &why(&exchange), via);
         self.turn();
     }
 

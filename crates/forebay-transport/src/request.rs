@@ -3,18 +3,64 @@
 //!
 //! Promise: a request can be built any number of times from one submission (a repeat builds it again).
 
+use std::rc::Rc;
+
 use bytes::Bytes;
-use forebay_core::{MethodClass, Priority};
-use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE};
+use forebay_core::{Class, MethodClass, Priority};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
 use crate::body::RequestBody;
 use crate::error::{Code, Failure, Phase};
 use crate::sink::{PoolId, RequestId};
-use forebay_core::Class;
+use crate::timeouts::Timeouts;
+use crate::upload::Upload;
+
+/// Fields that are never a trailer, either way, besides those of framing: they say how to read what came before.
+/// Source: RFC 9110, 6.5.1, and what hyper does not send.
+pub(crate) const NOT_TRAILERS: [HeaderName; 11] = {
+    use http::header as h;
+    [
+        h::HOST,
+        h::SET_COOKIE,
+        h::TE,
+        h::TRAILER,
+        h::AUTHORIZATION,
+        h::CACHE_CONTROL,
+        h::CONTENT_ENCODING,
+        h::CONTENT_RANGE,
+        h::CONTENT_TYPE,
+        h::MAX_FORWARDS,
+        h::COOKIE,
+    ]
+};
 
 /// Longest method, in bytes. Source: row R07 of the hostile upstreams.
 const MAX_METHOD: usize = 64;
+
+/// The body of a request.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Content {
+    /// There is none.
+    #[default]
+    None,
+    /// It is in memory.
+    Whole(Bytes),
+    /// It comes through `Driver::body`; `None`: nobody knows how long it is.
+    Stream(Option<u64>),
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Aim {
+    /// A response.
+    #[default]
+    Exchange,
+    /// CONNECT: a tunnel to the authority that stands in place of the path.
+    Connect,
+    /// A tunnel in the protocol that the first field, `upgrade`, names.
+    Upgrade,
+}
 
 /// What a caller submits.
 #[derive(Clone, Debug)]
@@ -27,16 +73,24 @@ pub struct Submission {
     pub method: Bytes,
     /// Path and query in origin form, or `*`.
     pub path: Bytes,
-    /// `name NUL value NUL` for each field; a `host` only in the first place.
+    /// `name NUL value NUL` for each field; a `host` only in the first place, after the `upgrade` of an upgrade.
     pub fields: Bytes,
-    /// The whole body, if there is one.
-    pub body: Option<Bytes>,
+    /// The body. Of a tunnel `Stream(None)`: what goes into it.
+    pub body: Content,
+    /// What for.
+    pub aim: Aim,
+    /// Whether the body waits for 100.
+    pub expect: bool,
+    /// Whether heads of 1xx are wanted.
+    pub informational: bool,
     /// Whose limits it counts against.
     pub priority: Priority,
     /// Whether it may be sent again although the upstream may have acted on it.
     pub idempotent: bool,
     /// Bytes of response body that may be delivered before more is granted.
     pub credit: u32,
+    /// In place of the pool's.
+    pub timeouts: Option<Box<Timeouts>>,
 }
 
 impl Submission {
@@ -50,58 +104,105 @@ impl Submission {
         }
     }
 
-    /// The request for an HTTP/1.1 connection to `authority`.
+    /// Method, path and fields, checked; the same for every protocol. Framing, `host` and what belongs to a connection are
+    /// not in it, but for what the caller gave.
     ///
     /// # Errors
     /// `FB_INVALID_REQUEST` that names the part, never its value.
-    pub fn to_h1(&self, authority: &HeaderValue) -> Result<Request<RequestBody>, Failure> {
+    pub fn head(&self) -> Result<Request<()>, Failure> {
         let method = Method::from_bytes(&self.method).map_err(|_| invalid("method"))?;
         // A tunnel is not a request.
-        if self.method.len() > MAX_METHOD || method == Method::CONNECT {
+        if self.method.len() > MAX_METHOD || (method == Method::CONNECT) != (self.aim == Aim::Connect) {
             return Err(invalid("method"));
         }
         let uri = Uri::from_maybe_shared(self.path.clone()).map_err(|_| invalid("path"))?;
-        if uri.authority().is_some() || self.path.iter().any(|b| !(0x21..=0x7e).contains(b) || *b == b'#') {
+        let sound = match self.aim {
+            Aim::Connect => uri.scheme().is_none() && uri.port_u16().is_some_and(|p| p > 0) && is_authority(&self.path),
+            Aim::Exchange | Aim::Upgrade => uri.authority().is_none(),
+        };
+        if !sound || self.path.iter().any(|b| !(0x21..=0x7e).contains(b) || *b == b'#') {
             return Err(invalid("path"));
         }
         let mut fields = HeaderMap::with_capacity(8);
         self.read_fields(&mut fields)?;
+        let mut head = Request::new(());
+        *head.method_mut() = method;
+        *head.uri_mut() = uri;
+        *head.version_mut() = Version::HTTP_11;
+        *head.headers_mut() = fields;
+        Ok(head)
+    }
+
+    /// The message for an HTTP/1.1 connection to `authority`, from a sound head and what is produced of the body.
+    pub(crate) fn to_h1(
+        &self,
+        head: Request<()>,
+        upload: Option<&Rc<Upload>>,
+        authority: &HeaderValue,
+    ) -> Request<RequestBody> {
+        let (mut parts, ()) = head.into_parts();
+        let fields = &mut parts.headers;
         if !fields.contains_key(HOST) {
-            fields.insert(HOST, authority.clone());
+            let target = || HeaderValue::from_maybe_shared(self.path.clone()).unwrap_or_else(|_| authority.clone());
+            fields.insert(HOST, if self.aim == Aim::Connect { target() } else { authority.clone() });
         }
-        let body = RequestBody::new(self.body.clone());
-        // hyper writes the length of a body that it has; a method that expects one gets its zero here (RFC 9110, 8.6).
-        if self.body.is_none() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
-            fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        if self.aim == Aim::Upgrade {
+            fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         }
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = fields;
-        Ok(request)
+        let body = match (&self.body, upload) {
+            _ if self.aim != Aim::Exchange => RequestBody::None,
+            (Content::Whole(bytes), _) => RequestBody::whole(bytes.clone()),
+            (Content::Stream(_), Some(upload)) => RequestBody::Stream(upload.clone()),
+            (Content::None | Content::Stream(_), _) => RequestBody::None,
+        };
+        match &body {
+            // hyper writes the length of a body that it has; a method that expects one gets its zero here (RFC 9110, 8.6).
+            RequestBody::None if matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) => {
+                fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            // hyper would send no body with GET.
+            RequestBody::Stream(upload) if upload.length().is_none() => {
+                fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+            RequestBody::None | RequestBody::Whole { .. } | RequestBody::Stream(_) => {}
+        }
+        if self.expects() {
+            fields.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        }
+        Request::from_parts(parts, body)
+    }
+
+    /// Whether its body waits for 100.
+    pub(crate) fn expects(&self) -> bool {
+        self.expect && self.aim == Aim::Exchange && matches!(&self.body, Content::Whole(_) | Content::Stream(_))
     }
 
     fn read_fields(&self, into: &mut HeaderMap) -> Result<(), Failure> {
         let mut at = 0;
+        let wants_upgrade = self.aim == Aim::Upgrade;
         while at < self.fields.len() {
             let name = self.until_nul(at)?;
             let value = self.until_nul(at + name.len() + 1)?;
             at += name.len() + value.len() + 2;
             let name = HeaderName::from_bytes(&name).map_err(|_| invalid("headers"))?;
-            if is_ours(&name) {
+            let upgrades = wants_upgrade && into.is_empty();
+            if is_ours(&name) && !(upgrades && name == UPGRADE) {
                 return Err(invalid("headers"));
             }
             let sound = match name {
-                HOST => into.is_empty() && is_authority(&value),
+                HOST => into.len() == usize::from(wants_upgrade) && is_authority(&value),
                 TE => value.eq_ignore_ascii_case(b"trailers"),
-                _ => true,
+                UPGRADE => is_protocol(&value),
+                _ => !upgrades,
             };
             if !sound {
                 return Err(invalid("headers"));
             }
             let value = HeaderValue::from_maybe_shared(value).map_err(|_| invalid("headers"))?;
             into.try_append(name, value).map_err(|_| invalid("headers"))?;
+        }
+        if wants_upgrade && into.is_empty() {
+            return Err(invalid("headers"));
         }
         Ok(())
     }
@@ -119,9 +220,26 @@ fn is_authority(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(sound)
 }
 
+/// Whether an upgrade can ask for this: one protocol, with a version or without.
+fn is_protocol(value: &[u8]) -> bool {
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(b);
+    !value.is_empty() && value.iter().all(token)
+}
+
+/// Trailers as a caller gives them, `name NUL value NUL` for each.
+pub(crate) fn trailers(bytes: &[u8]) -> Option<HeaderMap> {
+    let mut fields = HeaderMap::new();
+    let mut parts = bytes.strip_suffix(b"\0")?.split(|b| *b == 0);
+    while let Some(name) = parts.next() {
+        let name = HeaderName::from_bytes(name).ok().filter(|n| !is_ours(n) && !NOT_TRAILERS.contains(n))?;
+        let value = HeaderValue::from_bytes(parts.next()?).ok()?;
+        fields.try_append(name, value).ok()?;
+    }
+    Some(fields)
+}
+
 /// Framing and hop-by-hop fields: never the caller's (rows R13 and R17).
 fn is_ours(name: &HeaderName) -> bool {
-    use http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING, UPGRADE};
     [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE, EXPECT].contains(name)
         || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "http2-settings")
 }
@@ -142,15 +260,23 @@ mod tests {
             method: Bytes::from_static(method.as_bytes()),
             path: Bytes::from_static(path.as_bytes()),
             fields: Bytes::from_static(fields),
-            body: None,
+            body: Content::None,
+            aim: Aim::Exchange,
+            expect: false,
+            informational: false,
             priority: Priority::Default,
             idempotent: true,
             credit: 0,
+            timeouts: None,
         }
     }
 
     fn build(method: &'static str, path: &'static str, fields: &'static [u8]) -> Result<Request<RequestBody>, String> {
-        submission(method, path, fields).to_h1(&HeaderValue::from_static("up.test")).map_err(|f| f.text)
+        message(&submission(method, path, fields)).map_err(|f| f.text)
+    }
+
+    fn message(submission: &Submission) -> Result<Request<RequestBody>, Failure> {
+        submission.head().map(|head| submission.to_h1(head, None, &HeaderValue::from_static("up.test")))
     }
 
     #[test]
@@ -259,10 +385,7 @@ mod tests {
             b"host\0a\xe3\x80\x82test\0",
             b"host\0\0",
         ] {
-            assert_eq!(
-                submission("GET", "/", fields).to_h1(&HeaderValue::from_static("u")).unwrap_err().text,
-                "headers"
-            );
+            assert_eq!(submission("GET", "/", fields).head().unwrap_err().text, "headers");
         }
         assert_eq!(build("GET", "/", b"host\0[::1]:80\0").unwrap().headers()[HOST], "[::1]:80");
     }
@@ -290,6 +413,6 @@ mod tests {
     fn r19_more_fields_than_a_map_can_hold_are_refused() {
         let fields = (0..40_000).map(|n| format!("x-{n}\0v\0")).collect::<Vec<_>>().concat();
         let submission = Submission { fields: fields.into(), ..submission("GET", "/", b"") };
-        assert_eq!(submission.to_h1(&HeaderValue::from_static("u")).unwrap_err().text, "headers");
+        assert_eq!(submission.head().unwrap_err().text, "headers");
     }
 }

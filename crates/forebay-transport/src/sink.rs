@@ -1,7 +1,8 @@
 //! Where answers go. The transport calls it while a turn runs; whoever implements it must only note what it is told
 //! (user code never runs inside a turn). Implemented by forebay-napi and by the tests.
 //!
-//! Promise: each request gets any number of `head` (once) and `data`, then exactly one of `response`, `end`, `fail`.
+//! Promise: each request gets any number of `informational`, `head` (once) and `data`, then exactly one of `response`, `end`,
+//! `fail`. What is told of its upload (`taken`, `stopped`), of a tunnel (`peer_ended`) and of repeats (`replayed`) precedes that.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub struct Head {
     pub waited: Duration,
     /// Length of the body where the peer said it.
     pub body_length: Option<u64>,
+    /// A tunnel is open: what follows goes through it, both ways.
+    pub tunnel: bool,
 }
 
 /// The peer of a connection.
@@ -84,8 +87,28 @@ pub trait Sink {
     fn head(&self, request: RequestId, head: &Head);
     /// A part of the body.
     fn data(&self, request: RequestId, part: Bytes);
-    /// The body is whole. Terminal.
-    fn end(&self, request: RequestId);
+    /// The body is whole, with these trailers; or a tunnel has ended both ways. Terminal.
+    fn end(&self, request: RequestId, trailers: Option<&HeaderMap>);
+    /// So many bytes of the request's body have left: as many more may come. Only of bodies that are being produced.
+    fn taken(&self, request: RequestId, bytes: u32) {
+        let _ = (request, bytes);
+    }
+    /// The final response came before the body was whole: no more of that is needed.
+    fn stopped(&self, request: RequestId) {
+        let _ = request;
+    }
+    /// A 1xx, of a request that wants them.
+    fn informational(&self, request: RequestId, status: StatusCode, fields: &HeaderMap) {
+        let _ = (request, status, fields);
+    }
+    /// In a tunnel: the peer ended its side.
+    fn peer_ended(&self, request: RequestId) {
+        let _ = request;
+    }
+    /// An attempt failed with `code` after `time`, and the request is sent again.
+    fn replayed(&self, request: RequestId, code: Code, via: Option<ConnectionNumber>, time: Duration) {
+        let _ = (request, code, via, time);
+    }
     /// The request failed; over which connection, if any, and whether that had answered before. Terminal.
     fn fail(&self, request: RequestId, failure: &Failure, via: Option<(ConnectionNumber, bool)>);
     /// The pool has closed.

@@ -8,6 +8,7 @@ use forebay_core::Stat;
 use forebay_testkit::h1::{Options, Server};
 use forebay_testkit::{pattern, tls::TlsOptions};
 use forebay_transport::error::Code;
+use forebay_transport::request::Content;
 use support::{World, config, tls_config};
 
 fn server() -> Server {
@@ -77,7 +78,7 @@ fn request_bodies_arrive_whole_with_their_length() {
         let id = world.submit(|s| {
             s.method = Bytes::from_static(b"POST");
             s.path = Bytes::from_static(b"/echo");
-            s.body = Some(body.clone().into());
+            s.body = Content::Whole(body.clone().into());
             s.credit = u32::MAX;
         });
         assert!(world.answer(id).body == body, "{size} bytes come back");

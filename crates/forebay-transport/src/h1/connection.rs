@@ -11,7 +11,6 @@
 //! Promise: one exchange at a time, no pipelining; whatever ends the connection costs that exchange only. What the pool
 //! should do about it is the core's to say. Used by `connection`. Not here: how bytes move (`io`), what failed (`error`).
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -29,7 +28,7 @@ use hyper::client::conn::{TrySendError, http1};
 
 use super::fields::{closes, keep_alive_hint};
 use super::reading::Reading;
-use crate::body::RequestBody;
+use crate::body::{RequestBody, Sending};
 use crate::connection::{Interrupted, Link, Order};
 use crate::error::{Code, Failure, Phase, h1_body_failure, h1_head_failure, is_breach, is_reset, is_violation};
 use crate::io::{Io, Watch};
@@ -76,7 +75,7 @@ struct Waiting {
     /// Bytes on the wire when the timer was last set.
     marked: u64,
     /// Whether hyper took the whole body.
-    taken: Rc<Cell<bool>>,
+    sending: Sending,
     /// Whether the request was sent whole.
     sent: bool,
 }
@@ -162,15 +161,17 @@ impl H1 {
         let Some((request, stream)) = link.take_next() else {
             return Step::Wait;
         };
-        let Some(message) = pool.begin(request, link) else {
+        let message =
+            pool.begin(request, link, |head, e| e.submission.to_h1(head, e.upload.as_ref(), &pool.config.authority));
+        let Some(message) = message else {
             return Step::Again;
         };
         self.watch.begin(message.method() == Method::HEAD);
-        let taken = message.body().taken();
+        let sending = message.body().sending();
         let (before, received) = (self.watch.written(), self.watch.received());
         let answer = Box::pin(self.send.try_send_request(message));
         self.stage =
-            Stage::Head(Waiting { request, stream, answer, before, received, marked: before, taken, sent: false });
+            Stage::Head(Waiting { request, stream, answer, before, received, marked: before, sending, sent: false });
         Step::Again
     }
 
@@ -213,7 +214,7 @@ impl H1 {
             return Step::Again;
         };
         let written = self.watch.written();
-        let sent = waiting.taken.get() && self.watch.is_flushed();
+        let sent = waiting.sending.is_taken() && self.watch.is_flushed();
         if sent && !waiting.sent {
             waiting.sent = true;
             set(&mut self.timer, pool, pool.config.headers_timeout);
@@ -262,6 +263,7 @@ impl H1 {
             queued,
             waited,
             body_length,
+            tunnel: false,
         };
         set(&mut self.timer, pool, pool.config.body_idle_timeout);
         self.stage = Stage::Body(Box::new(Reading::new(request, stream, head, body)));
@@ -359,6 +361,7 @@ impl H1 {
                 Poll::Ready(Ok(())) => {
                     self.stage = Stage::Idle;
                     self.answered = true;
+                    link.answer();
                     pool.finished(link, request, stream, None);
                     return Step::Again;
                 }

@@ -81,7 +81,7 @@ impl Reading {
 
     pub(super) fn finish(mut self, pool: &Pool) {
         let Some(head) = self.head.take() else {
-            pool.shared.sink.end(self.request);
+            pool.shared.sink.end(self.request, None);
             return;
         };
         if self.more.is_empty() {

@@ -7,23 +7,40 @@ use forebay_core::{Class, ConnectFailure, ConnectFailureReason, ConnectionEnd, S
 use http::{Request, StatusCode};
 
 use super::{Broken, Ended, Pool};
-use crate::body::RequestBody;
 use crate::connection::{Interrupted, Link};
 use crate::dial::Dialled;
 use crate::error::{Code, Failure, Phase};
+use crate::exchange::Exchange;
 use crate::refusal;
 use crate::sink::{Connected, RequestId};
 
 impl Pool {
-    /// The request is bound to `link`: what is to be sent. `None` if its caller has gone.
-    pub(crate) fn begin(&self, request: RequestId, link: &Rc<Link>) -> Option<Request<RequestBody>> {
+    /// The request is bound to `link`: gives what its connection makes of the checked head and the exchange. `None` if its
+    /// caller has gone.
+    pub(crate) fn begin<R>(
+        &self,
+        request: RequestId,
+        link: &Rc<Link>,
+        make: impl FnOnce(Request<()>, &mut Exchange) -> R,
+    ) -> Option<R> {
         let now = self.shared.handle.now();
         self.shared.exchanges.with(request, |e| {
             e.bound = now;
             e.link = Some(link.clone());
+            e.phase = Phase::Send;
+            if let Some(upload) = &e.upload {
+                upload.shut();
+            }
             // A repeat is built again from what was submitted, which was good the first time.
-            e.message.take().or_else(|| e.submission.to_h1(&self.config.authority).ok())
+            let head = e.head.take().or_else(|| e.submission.head().ok())?;
+            Some(make(head, e))
         })?
+    }
+
+    /// How far the exchange has come, for failures that do not come from its connection.
+    #[allow(dead_code, reason = "used with the next commit")]
+    pub(crate) fn reached(&self, request: RequestId, phase: Phase) {
+        self.shared.exchanges.with(request, |e| e.phase = phase);
     }
 
     /// The final head came: how long the request waited for a connection, and for the head.
@@ -40,7 +57,11 @@ impl Pool {
         }
         self.mark();
         let now = self.shared.handle.now();
-        self.shared.exchanges.with(request, |e| e.waits(now)).unwrap_or_default()
+        let waits = self.shared.exchanges.with(request, |e| {
+            e.phase = Phase::Body;
+            e.waits(now)
+        });
+        waits.unwrap_or_default()
     }
 
     /// The exchange is complete and its caller was told. With it the connection may have ended.

@@ -7,6 +7,7 @@ use forebay_core::{Class, Stat};
 use forebay_testkit::pattern;
 use forebay_testkit::script::{Pieces, Script, Step};
 use forebay_transport::error::{Code, Phase};
+use forebay_transport::request::Content;
 
 use super::support::trial::{GOOD, Left, Trial, WAYS, answer_with, refuses, serve};
 use super::support::{PATIENCE, World, config};
@@ -214,7 +215,7 @@ fn b20_an_answer_before_the_end_of_the_connection_is_heard() {
         script.steps.extend(end.steps);
         let upload = |s: &mut forebay_transport::request::Submission| {
             s.method = Bytes::from_static(b"POST");
-            s.body = Some(vec![b'u'; 30_000_000].into());
+            s.body = Content::Whole(vec![b'u'; 30_000_000].into());
             s.idempotent = false;
         };
         let trial = Trial::run(script, |_| {}, upload);

@@ -18,10 +18,11 @@ use bytes::Bytes;
 use forebay_core::{GroupConfig, Priority, Stat, UpstreamConfig};
 use forebay_reactor::{Clock, ManualClock, Reactor};
 use forebay_transport::error::{Code, Failure};
-use forebay_transport::request::Submission;
+use forebay_transport::request::{Aim, Content, Submission};
 use forebay_transport::sink::{Connected, ConnectionNumber, Head, PoolId, RequestId, Sink};
 use forebay_transport::tls::{Tls, TlsOptions};
 use forebay_transport::{Driver, PoolConfig};
+use http::HeaderMap;
 
 /// The longest that a test waits for what must come, in real time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -105,7 +106,7 @@ impl Sink for Memory {
         self.edit(request, |a| a.body.extend_from_slice(&part));
         self.maybe_panic("data");
     }
-    fn end(&self, request: RequestId) {
+    fn end(&self, request: RequestId, _: Option<&HeaderMap>) {
         self.edit(request, |a| a.endings += 1);
         self.maybe_panic("end");
     }
@@ -159,7 +160,11 @@ impl World {
             method: Bytes::from_static(b"GET"),
             path: Bytes::from_static(b"/"),
             fields: Bytes::new(),
-            body: None,
+            body: Content::None,
+            aim: Aim::Exchange,
+            expect: false,
+            informational: false,
+            timeouts: None,
             priority: Priority::Default,
             idempotent: true,
             credit: 1 << 20,
@@ -179,7 +184,7 @@ impl World {
         self.submit(|s| {
             s.path = path;
             s.method = Bytes::from_static(b"POST");
-            s.body = Some(body.into());
+            s.body = Content::Whole(body.into());
             s.idempotent = false;
         })
     }
@@ -253,6 +258,10 @@ pub(crate) fn config(address: SocketAddr) -> PoolConfig {
         tls: None,
         headers_timeout: Some(Duration::from_secs(30)),
         body_idle_timeout: Some(Duration::from_secs(30)),
+        per_try_timeout: None,
+        per_try_idle_timeout: None,
+        total_timeout: None,
+        max_stream_duration: None,
         max_head_size: 64 * 1024,
         max_head_fields: 100,
         body_buffer: 256 * 1024,
