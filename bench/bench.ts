@@ -1,6 +1,6 @@
 // npm run bench: Forebay on both runners, undici's Pool, node:http and fetch, in one run.
 //
-//   npm run bench -- [--quick] [--bodies 100,16384] [--in-flight 1,50] [--rounds 5] [--ms 1000] [--upstream nginx|testkit] [--out folder]
+//   npm run bench -- [--quick] [--bodies 100,16384] [--in-flight 1,50] [--rounds 5] [--ms 1000] [--upstream nginx|testkit] [--upload] [--out folder]
 //
 // Each measurement has a process of its own, on one processor where that can be chosen; the peers take turns within a round, so that
 // whatever else the machine does hits all of them. Result: JSON, Markdown and SVG in bench/report (docs in bench/README.md).
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     ms: { type: 'string' },
     upstream: { type: 'string' },
+    upload: { type: 'boolean', default: false },
     out: { type: 'string', default: 'bench/report' },
   },
 })
@@ -48,7 +49,7 @@ try {
       const { client, bytes, inFlight } = cell
       progress(`${ended + 1} of ${total}: ${client}, ${bytes} bytes, ${inFlight} in flight`)
       const limits = { requests: 4_000_000, milliseconds, warmRequests: 20_000, warmMilliseconds: milliseconds / 2 }
-      cell.rounds.push(await measure({ client, url: upstream.url(bytes), inFlight, ...limits }, CLIENT_CPU))
+      cell.rounds.push(await measure({ client, ...exchange(bytes), inFlight, ...limits }, CLIENT_CPU))
       ended += 1
     }
   }
@@ -59,9 +60,21 @@ try {
 
 const folder = resolve(values.out)
 console.log(
-  await writeReport(folder, { upstream: upstream.name, pinned: CLIENT_CPU !== null, rounds, milliseconds, cells }),
+  await writeReport(folder, {
+    upstream: upstream.name,
+    pinned: CLIENT_CPU !== null,
+    upload: values.upload,
+    rounds,
+    milliseconds,
+    cells,
+  }),
 )
 console.log(`\nwritten to ${folder}`)
+
+/** What a client does: fetches a body of so many bytes, or with `--upload` sends one. */
+function exchange(bytes: number): { readonly url: string; readonly uploadBytes: number } {
+  return values.upload ? { url: upstream.sink, uploadBytes: bytes } : { url: upstream.url(bytes), uploadBytes: 0 }
+}
 
 /** Shape by shape; within a shape the client that begins is another one in each round. */
 function inTurn(round: number): Cell[] {

@@ -43,6 +43,7 @@ try {
     const task = {
       client,
       url,
+      uploadBytes: 0,
       inFlight,
       requests,
       milliseconds: NO_TIME_LIMIT_MS,

@@ -133,6 +133,7 @@ http {
     location /bytes/ { }
     location /chunked/ { alias ${folder}/bytes/; ssi on; ssi_types *; }
     location /stored/ { dav_methods PUT DELETE; open_file_cache off; }
+    location = /sink { client_max_body_size 0; return 200 "hello from the testkit"; }
     location = /header { return 200 "$http_x_sent"; }
     location = /authority { return 200 "$http_host"; }
     location = /headers { ${fields} return 200 "hello from the testkit"; }

@@ -1,10 +1,11 @@
-// The peers: one way to send one GET and read its body to the end, through each of the clients that are compared.
+// The peers: one way to send one GET, or one POST with a body, and read the answer's body to the end, through each of the clients that
+// are compared.
 //
 // Promise: each is set up as its users would for throughput, with as many connections as there are requests in flight, and counts the
 // connections that it opened. Used by `load.ts`. Not here: what is measured.
 
 import { subscribe } from 'node:diagnostics_channel'
-import { get, Agent as HttpAgent } from 'node:http'
+import { request as ask, Agent as HttpAgent } from 'node:http'
 import { Pool } from 'forebay'
 import { Pool as UndiciPool } from 'undici'
 
@@ -24,27 +25,29 @@ export function isClientName(text: string): text is ClientName {
   return CLIENT_NAMES.some(name => name === text)
 }
 
-export function createClient(name: ClientName, url: URL, connections: number): Client {
+/** `upload`: the body of a POST; null: a GET. */
+export function createClient(name: ClientName, url: URL, connections: number, upload: Uint8Array | null): Client {
   switch (name) {
     case 'forebay-thread':
-      return forebay('thread', url, connections)
+      return forebay('thread', url, connections, upload)
     case 'forebay-event-loop':
-      return forebay('event-loop', url, connections)
+      return forebay('event-loop', url, connections, upload)
     case 'undici':
-      return undici(url, connections)
+      return undici(url, connections, upload)
     case 'node-http':
-      return nodeHttp(url, connections)
+      return nodeHttp(url, connections, upload)
     case 'fetch':
-      return builtInFetch(url)
+      return builtInFetch(url, upload)
   }
 }
 
-function forebay(runOn: 'thread' | 'event-loop', url: URL, connections: number): Client {
+function forebay(runOn: 'thread' | 'event-loop', url: URL, connections: number, upload: Uint8Array | null): Client {
   const pool = new Pool(url.origin, { runOn, limits: { maxConnections: connections } })
   const path = url.pathname + url.search
+  const options = upload === null ? { path } : { path, method: 'POST', body: upload }
   return {
     async send() {
-      const { status, body } = await pool.request({ path })
+      const { status, body } = await pool.request(options)
       expectOk(status)
       return (await body.bytes()).byteLength
     },
@@ -53,7 +56,7 @@ function forebay(runOn: 'thread' | 'event-loop', url: URL, connections: number):
   }
 }
 
-function undici(url: URL, connections: number): Client {
+function undici(url: URL, connections: number, upload: Uint8Array | null): Client {
   const pool = new UndiciPool(url.origin, { connections, pipelining: 1 })
   const path = url.pathname + url.search
   let opened = 0
@@ -62,7 +65,7 @@ function undici(url: URL, connections: number): Client {
   })
   return {
     async send() {
-      const { statusCode, body } = await pool.request({ path, method: 'GET' })
+      const { statusCode, body } = await pool.request({ path, method: upload === null ? 'GET' : 'POST', body: upload })
       expectOk(statusCode)
       return (await body.arrayBuffer()).byteLength
     },
@@ -71,13 +74,13 @@ function undici(url: URL, connections: number): Client {
   }
 }
 
-function nodeHttp(url: URL, connections: number): Client {
+function nodeHttp(url: URL, connections: number, upload: Uint8Array | null): Client {
   const agent = new HttpAgent({ keepAlive: true, maxSockets: connections, maxFreeSockets: connections })
   let opened = 0
   return {
     send: () =>
       new Promise((resolve, reject) => {
-        const request = get(url, { agent }, response => {
+        const request = ask(url, { agent, method: upload === null ? 'GET' : 'POST' }, response => {
           let bytes = 0
           response.on('data', (chunk: Uint8Array) => {
             bytes += chunk.byteLength
@@ -92,6 +95,7 @@ function nodeHttp(url: URL, connections: number): Client {
         request.on('socket', () => {
           if (!request.reusedSocket) opened += 1
         })
+        request.end(upload ?? undefined)
       }),
     opened: () => opened,
     async close() {
@@ -101,14 +105,15 @@ function nodeHttp(url: URL, connections: number): Client {
 }
 
 /** Node's own undici; it shares one agent for the process and opens as many connections as there are requests in flight. */
-function builtInFetch(url: URL): Client {
+function builtInFetch(url: URL, upload: Uint8Array | null): Client {
   let opened = 0
+  const options = upload === null ? {} : { method: 'POST', body: upload }
   subscribe('undici:client:connected', () => {
     opened += 1
   })
   return {
     async send() {
-      const response = await fetch(url)
+      const response = await fetch(url, options)
       expectOk(response.status)
       return (await response.arrayBuffer()).byteLength
     },

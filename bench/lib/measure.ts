@@ -10,6 +10,8 @@ import { pinned } from './pin.js'
 export interface Task {
   readonly client: ClientName
   readonly url: string
+  /** Bytes of each request's body; 0: none, a GET. */
+  readonly uploadBytes: number
   readonly inFlight: number
   readonly requests: number
   readonly milliseconds: number

@@ -20,6 +20,8 @@ export interface Cell {
 export interface Run {
   readonly upstream: string
   readonly pinned: boolean
+  /** Whether the bodies were sent, not fetched. */
+  readonly upload: boolean
   readonly rounds: number
   readonly milliseconds: number
   readonly cells: readonly Cell[]
@@ -95,7 +97,7 @@ function asMarkdown(run: Run, machine: string): string {
       return `### ${size(bytes)}, ${inFlight} in flight\n\n${markdown(head, rows)}\n`
     }),
   )
-  return `## Benchmark\n\n${machine}. ${method}\n\n${tables.join('\n')}`
+  return `## Benchmark${run.upload ? ' of uploads' : ''}\n\n${machine}. ${method}\n\n${tables.join('\n')}`
 }
 
 function columns(run: Run, cell: Cell): string[] {

@@ -8,6 +8,8 @@ export interface BenchUpstream {
   readonly name: 'nginx' | 'testkit'
   /** Where a body of so many bytes is. */
   url(bytes: number): string
+  /** What reads a request's body of any length and answers shortly. */
+  readonly sink: string
   stop(): Promise<void>
 }
 
@@ -19,5 +21,6 @@ export async function startUpstream(
 ): Promise<BenchUpstream> {
   const name = wanted ?? (findNginx() === null ? 'testkit' : 'nginx')
   const upstream = name === 'nginx' ? await startNginx({ sizes, wrap }) : await startTestkit({ wrap })
-  return { name, url: bytes => `${upstream.origin}/bytes/${bytes}`, stop: () => upstream.stop() }
+  const { origin } = upstream
+  return { name, url: bytes => `${origin}/bytes/${bytes}`, sink: `${origin}/sink`, stop: () => upstream.stop() }
 }

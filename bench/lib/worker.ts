@@ -13,7 +13,8 @@ function say(report: Report): Promise<void> {
 }
 
 try {
-  const client = createClient(task.client, new URL(task.url), task.inFlight)
+  const upload = task.uploadBytes === 0 ? null : Buffer.alloc(task.uploadBytes, 'forebay')
+  const client = createClient(task.client, new URL(task.url), task.inFlight, upload)
   const { inFlight } = task
   await load(client, { inFlight, requests: task.warmRequests, milliseconds: task.warmMilliseconds })
   let shown = 0
