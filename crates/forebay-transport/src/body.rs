@@ -1,15 +1,16 @@
 //! Request bodies as hyper reads them.
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::upload::{Part, Upload};
+use crate::error::Failure;
+use crate::upload::{Part, Upload, failed};
 
 /// The body of one try.
 #[derive(Debug)]
@@ -24,7 +25,12 @@ pub(crate) enum RequestBody {
         taken: Rc<Cell<bool>>,
     },
     /// One that is being produced. Its producer wakes the connection: no waker is kept.
-    Stream(Rc<Upload>),
+    Stream {
+        /// What is produced.
+        upload: Rc<Upload>,
+        /// Trailers that the head names: hyper would leave out any other without a word.
+        named: Vec<HeaderName>,
+    },
 }
 
 /// How far a body has come.
@@ -44,7 +50,7 @@ impl RequestBody {
         match self {
             Self::None => Sending::Nothing,
             Self::Whole { taken, .. } => Sending::Whole(taken.clone()),
-            Self::Stream(upload) => Sending::Stream(upload.clone()),
+            Self::Stream { upload, .. } => Sending::Stream(upload.clone()),
         }
     }
 }
@@ -59,7 +65,6 @@ impl Sending {
         }
     }
 
-    #[allow(dead_code, reason = "used with the next commit")]
     pub(crate) fn stream(&self) -> Option<&Rc<Upload>> {
         match self {
             Self::Stream(upload) => Some(upload),
@@ -70,19 +75,22 @@ impl Sending {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Failure;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match &mut *self {
             Self::None => Poll::Ready(None),
             Self::Whole { bytes, taken } => {
                 taken.set(true);
                 Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b))))
             }
-            Self::Stream(upload) => upload.poll_part().map(|part| {
+            Self::Stream { upload, named } => upload.poll_part().map(|part| {
                 part.map(|part| match part {
                     Part::Data(bytes) => Ok(Frame::data(bytes)),
-                    Part::Trailers(fields) => Ok(Frame::trailers(fields)),
+                    Part::Trailers(fields) if fields.keys().all(|name| named.contains(name)) => {
+                        Ok(Frame::trailers(fields))
+                    }
+                    Part::Trailers(_) => Err(failed("a trailer that the field `trailer` does not name")),
                 })
             }),
         }
@@ -92,7 +100,7 @@ impl Body for RequestBody {
         match self {
             Self::None => true,
             Self::Whole { bytes, .. } => bytes.is_none(),
-            Self::Stream(upload) => upload.is_drained(),
+            Self::Stream { upload, .. } => upload.is_drained(),
         }
     }
 
@@ -100,7 +108,7 @@ impl Body for RequestBody {
         match self {
             Self::None => SizeHint::with_exact(0),
             Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Self::Stream(upload) => upload.length().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Stream { upload, .. } => upload.length().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

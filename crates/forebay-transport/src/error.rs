@@ -350,6 +350,9 @@ fn certificate_code(error: &rustls::CertificateError) -> Code {
 /// Why an exchange on an HTTP/1.1 connection failed before its final head. `written`: a byte of it may have left.
 #[must_use]
 pub fn h1_head_failure(error: &hyper::Error, written: bool) -> Failure {
+    if let Some(failure) = ours(error) {
+        return failure.clone();
+    }
     let sent = if written { Class::Maybe } else { Class::Unprocessed };
     let phase = if written { Phase::Head } else { Phase::Send };
     let text = describe(error);
@@ -372,6 +375,11 @@ pub fn h1_head_failure(error: &hyper::Error, written: bool) -> Failure {
         Cause::Hyper => (Code::ConnectionClosed, phase, sent),
     };
     Failure::new(code, phase, class, &text)
+}
+
+/// What the body of the request failed with.
+pub(crate) fn ours(error: &hyper::Error) -> Option<&Failure> {
+    error.source()?.downcast_ref()
 }
 
 /// Why the body of a response on an HTTP/1.1 connection broke off.

@@ -16,6 +16,9 @@ mod head;
 mod line;
 mod meter;
 mod reading;
+mod responding;
+mod sending;
+mod waiting;
 
 pub(crate) use connection::H1;
 pub(crate) use fault::Fault;

@@ -37,7 +37,8 @@ thread_local! {
 pub(crate) struct Watch {
     written: Cell<u64>,
     received: Cell<u64>,
-    flushed: Cell<u64>,
+    /// Bytes wait that the peer does not take.
+    blocked: Cell<bool>,
     meter: RefCell<Meter>,
 }
 
@@ -46,7 +47,7 @@ impl Watch {
         Rc::new(Self {
             written: Cell::new(0),
             received: Cell::new(0),
-            flushed: Cell::new(0),
+            blocked: Cell::new(false),
             meter: RefCell::new(Meter::new(bounds)),
         })
     }
@@ -71,9 +72,9 @@ impl Watch {
         self.received.get()
     }
 
-    /// Whether all that hyper had to write has left: it flushes when its buffer is empty.
+    /// Whether all that hyper had to write has left: it writes as long as the peer takes it.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.flushed.get() == self.written.get()
+        !self.blocked.get()
     }
 
     /// Bytes have come: those that may pass.
@@ -155,18 +156,27 @@ impl Io {
         Poll::Ready(Ok((put, any)))
     }
 
+    fn give_up(&mut self, kind: ErrorKind) {
+        self.unwritable = Some(kind);
+        self.watch.blocked.set(false);
+    }
+
     /// A connection that takes no more bytes may still have an answer for us: what is written is dropped, not counted.
     fn wrote(&mut self, result: Poll<io::Result<usize>>, offered: usize) -> Poll<io::Result<usize>> {
         match result {
+            Poll::Pending => {
+                self.watch.blocked.set(true);
+                Poll::Pending
+            }
             Poll::Ready(Ok(n)) => {
                 self.watch.written.set(self.watch.written.get() + n as u64);
                 Poll::Ready(Ok(n))
             }
             Poll::Ready(Err(error)) if is_end(error.kind()) => {
-                self.unwritable = Some(error.kind());
+                self.give_up(error.kind());
                 Poll::Ready(Ok(offered))
             }
-            other => other,
+            other @ Poll::Ready(_) => other,
         }
     }
 }
@@ -245,14 +255,17 @@ impl Write for Io {
         };
         match flushed {
             Poll::Ready(Err(error)) if is_end(error.kind()) => {
-                self.unwritable = Some(error.kind());
+                self.give_up(error.kind());
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(Ok(())) => {
-                self.watch.flushed.set(self.watch.written.get());
-                Poll::Ready(Ok(()))
+            Poll::Ready(result) => {
+                self.watch.blocked.set(false);
+                Poll::Ready(result)
             }
-            other => other,
+            Poll::Pending => {
+                self.watch.blocked.set(true);
+                Poll::Pending
+            }
         }
     }
 

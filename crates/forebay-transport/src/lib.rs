@@ -30,7 +30,6 @@ pub mod sink;
 #[allow(dead_code, reason = "used with the next commit")]
 pub mod timeouts;
 pub mod tls;
-#[allow(dead_code, reason = "used with the next commit")]
 mod upload;
 
 pub use config::PoolConfig;

@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use forebay_core::{Class, MethodClass, Priority};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
 use crate::body::RequestBody;
@@ -18,7 +20,7 @@ use crate::upload::Upload;
 
 /// Fields that are never a trailer, either way, besides those of framing: they say how to read what came before.
 /// Source: RFC 9110, 6.5.1, and what hyper does not send.
-pub(crate) const NOT_TRAILERS: [HeaderName; 11] = {
+const NOT_TRAILERS: [HeaderName; 11] = {
     use http::header as h;
     [
         h::HOST,
@@ -152,7 +154,9 @@ impl Submission {
         let body = match (&self.body, upload) {
             _ if self.aim != Aim::Exchange => RequestBody::None,
             (Content::Whole(bytes), _) => RequestBody::whole(bytes.clone()),
-            (Content::Stream(_), Some(upload)) => RequestBody::Stream(upload.clone()),
+            (Content::Stream(_), Some(upload)) => {
+                RequestBody::Stream { upload: upload.clone(), named: named_trailers(fields) }
+            }
             (Content::None | Content::Stream(_), _) => RequestBody::None,
         };
         match &body {
@@ -160,11 +164,14 @@ impl Submission {
             RequestBody::None if matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) => {
                 fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
             }
+            RequestBody::Stream { upload, .. } if upload.length() == Some(0) => {
+                fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
             // hyper would send no body with GET.
-            RequestBody::Stream(upload) if upload.length().is_none() => {
+            RequestBody::Stream { upload, .. } if upload.length().is_none() => {
                 fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
             }
-            RequestBody::None | RequestBody::Whole { .. } | RequestBody::Stream(_) => {}
+            RequestBody::None | RequestBody::Whole { .. } | RequestBody::Stream { .. } => {}
         }
         if self.expects() {
             fields.insert(EXPECT, HeaderValue::from_static("100-continue"));
@@ -231,11 +238,22 @@ pub(crate) fn trailers(bytes: &[u8]) -> Option<HeaderMap> {
     let mut fields = HeaderMap::new();
     let mut parts = bytes.strip_suffix(b"\0")?.split(|b| *b == 0);
     while let Some(name) = parts.next() {
-        let name = HeaderName::from_bytes(name).ok().filter(|n| !is_ours(n) && !NOT_TRAILERS.contains(n))?;
+        let name = HeaderName::from_bytes(name).ok().filter(is_trailer)?;
         let value = HeaderValue::from_bytes(parts.next()?).ok()?;
         fields.try_append(name, value).ok()?;
     }
     Some(fields)
+}
+
+/// What the fields `trailer` say that will follow.
+fn named_trailers(fields: &HeaderMap) -> Vec<HeaderName> {
+    let names = fields.get_all(TRAILER).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
+}
+
+/// Whether a trailer can have this name.
+pub(crate) fn is_trailer(name: &HeaderName) -> bool {
+    !is_ours(name) && !NOT_TRAILERS.contains(name)
 }
 
 /// Framing and hop-by-hop fields: never the caller's (rows R13 and R17).

@@ -131,9 +131,8 @@ impl Upload {
         state.parts.clear();
     }
 
-    /// The producer said that it is whole.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.state.borrow().whole
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state.borrow().stopped
     }
 
     /// The connection took all of it.

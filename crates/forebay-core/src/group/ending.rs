@@ -108,6 +108,13 @@ impl Group {
         }
     }
 
+    /// A part of its body has gone that is not kept: it cannot be sent again.
+    pub fn unreplayable(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.replayable = false;
+        }
+    }
+
     /// It ended on its connection. Close the connection first if that ended too.
     pub fn stream_ended(&mut self, now: Instant, id: StreamId, end: StreamEnd) {
         let Some(stream) = self.streams.get(id) else { return };

@@ -86,10 +86,23 @@ impl Pool {
                 }
                 Some(Event::Replay { token, .. }) => {
                     tracing::debug!(pool = %self.config.name, request = token, "replay");
+                    self.tell_replay(request_of(token));
                 }
                 Some(Event::PoolIdle { .. }) => {}
                 None => break,
             }
+        }
+    }
+
+    /// What the attempt failed with is the caller's to know, and no longer the request's.
+    fn tell_replay(&self, request: RequestId) {
+        let now = self.shared.handle.now();
+        let failed = self.shared.exchanges.with(request, |e| {
+            let time = now.saturating_duration_since(e.bound);
+            e.failure.take().map(|(failure, via)| (failure.code, via.map(|(number, _)| number), time))
+        });
+        if let Some((code, via, time)) = failed.flatten() {
+            self.shared.sink.replayed(request, code, via, time);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::dial::Dialled;
 use crate::error::{Code, Failure, Phase};
 use crate::exchange::Exchange;
 use crate::refusal;
+use crate::request::Content;
 use crate::sink::{Connected, RequestId};
 
 impl Pool {
@@ -27,7 +28,7 @@ impl Pool {
         self.shared.exchanges.with(request, |e| {
             e.bound = now;
             e.link = Some(link.clone());
-            e.phase = Phase::Send;
+            e.phase = if e.submission.body == Content::None { Phase::Head } else { Phase::Send };
             if let Some(upload) = &e.upload {
                 upload.shut();
             }
@@ -38,7 +39,6 @@ impl Pool {
     }
 
     /// How far the exchange has come, for failures that do not come from its connection.
-    #[allow(dead_code, reason = "used with the next commit")]
     pub(crate) fn reached(&self, request: RequestId, phase: Phase) {
         self.shared.exchanges.with(request, |e| e.phase = phase);
     }
@@ -90,12 +90,16 @@ impl Pool {
             response_started: started,
         };
         let fault = failure.code;
-        self.shared.exchanges.with(request, |e| {
+        let begun = self.shared.exchanges.with(request, |e| {
             e.failure = Some((failure, Some((link.number, reused))));
             e.link = None;
+            e.upload.as_ref().is_some_and(|upload| upload.is_begun())
         });
         {
             let mut core = self.core.borrow_mut();
+            if begun == Some(true) {
+                core.unreplayable(stream);
+            }
             if fault == Code::HeadersTimeout {
                 core.bump(Stat::RqTimeout);
             }

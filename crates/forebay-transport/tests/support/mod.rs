@@ -1,6 +1,8 @@
 //! A driver on a reactor, a sink that remembers, and short words for both.
 #![allow(
     dead_code,
+    clippy::struct_excessive_bools,
+    clippy::cast_possible_truncation,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
     reason = "shared by test programs, each uses a part"
@@ -22,22 +24,35 @@ use forebay_transport::request::{Aim, Content, Submission};
 use forebay_transport::sink::{Connected, ConnectionNumber, Head, PoolId, RequestId, Sink};
 use forebay_transport::tls::{Tls, TlsOptions};
 use forebay_transport::{Driver, PoolConfig};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 /// The longest that a test waits for what must come, in real time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Names and values.
+pub(crate) type Fields = Vec<(String, Vec<u8>)>;
 
 /// What became of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: Option<u16>,
-    pub(crate) fields: Vec<(String, Vec<u8>)>,
+    pub(crate) fields: Fields,
     pub(crate) connection: ConnectionNumber,
     pub(crate) reused: bool,
     pub(crate) body: Vec<u8>,
     pub(crate) failure: Option<Failure>,
     /// Terminal calls: must become 1.
     pub(crate) endings: u32,
+    pub(crate) trailers: Fields,
+    /// 1xx, with their fields.
+    pub(crate) informational: Vec<(u16, Fields)>,
+    /// Bytes of a produced body that were told as taken.
+    pub(crate) taken: u64,
+    pub(crate) stopped: bool,
+    pub(crate) tunnel: bool,
+    pub(crate) peer_ended: bool,
+    /// Attempts that failed before this answer.
+    pub(crate) replayed: Vec<(Code, Option<ConnectionNumber>, Duration)>,
 }
 
 impl Answer {
@@ -74,10 +89,15 @@ impl Memory {
     }
 }
 
+fn pairs(fields: &HeaderMap) -> Fields {
+    fields.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect()
+}
+
 fn head_into(answer: &mut Answer, head: &Head) {
     assert_eq!(answer.status, None, "one head");
     answer.status = Some(head.status.as_u16());
-    answer.fields = head.fields.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
+    answer.fields = pairs(&head.fields);
+    answer.tunnel = head.tunnel;
     answer.connection = head.connection;
     answer.reused = head.reused;
 }
@@ -106,8 +126,11 @@ impl Sink for Memory {
         self.edit(request, |a| a.body.extend_from_slice(&part));
         self.maybe_panic("data");
     }
-    fn end(&self, request: RequestId, _: Option<&HeaderMap>) {
-        self.edit(request, |a| a.endings += 1);
+    fn end(&self, request: RequestId, trailers: Option<&HeaderMap>) {
+        self.edit(request, |a| {
+            a.endings += 1;
+            a.trailers = trailers.map(pairs).unwrap_or_default();
+        });
         self.maybe_panic("end");
     }
     fn fail(&self, request: RequestId, failure: &Failure, _: Option<(ConnectionNumber, bool)>) {
@@ -116,6 +139,30 @@ impl Sink for Memory {
             a.endings += 1;
         });
         self.maybe_panic("fail");
+    }
+    fn taken(&self, request: RequestId, bytes: u32) {
+        self.edit(request, |a| a.taken += u64::from(bytes));
+    }
+    fn stopped(&self, request: RequestId) {
+        self.edit(request, |a| {
+            assert!(!a.stopped, "told once");
+            a.stopped = true;
+        });
+    }
+    fn informational(&self, request: RequestId, status: StatusCode, fields: &HeaderMap) {
+        self.edit(request, |a| {
+            assert_eq!(a.status, None, "before the head");
+            a.informational.push((status.as_u16(), pairs(fields)));
+        });
+    }
+    fn peer_ended(&self, request: RequestId) {
+        self.edit(request, |a| {
+            assert!(a.tunnel && !a.peer_ended, "of a tunnel, once");
+            a.peer_ended = true;
+        });
+    }
+    fn replayed(&self, request: RequestId, code: Code, via: Option<ConnectionNumber>, time: Duration) {
+        self.edit(request, |a| a.replayed.push((code, via, time)));
     }
     fn pool_closed(&self, pool: PoolId) {
         self.closed.borrow_mut().push(pool);
@@ -187,6 +234,56 @@ impl World {
             s.body = Content::Whole(body.into());
             s.idempotent = false;
         })
+    }
+
+    /// A POST with a body that is produced.
+    pub(crate) fn upload(&mut self, path: &str, length: Option<u64>) -> RequestId {
+        let path = Bytes::copy_from_slice(path.as_bytes());
+        self.submit(|s| {
+            s.path = path;
+            s.method = Bytes::from_static(b"POST");
+            s.body = Content::Stream(length);
+            s.idempotent = false;
+        })
+    }
+
+    /// The producer gives a part.
+    pub(crate) fn give(&self, id: RequestId, part: impl Into<Bytes>) {
+        self.driver.body(id, part.into(), false, b"");
+    }
+
+    /// The producer says that the body is whole.
+    pub(crate) fn give_end(&self, id: RequestId) {
+        self.driver.body(id, Bytes::new(), true, b"");
+    }
+
+    /// The producer gives `length` bytes of the pattern, within a window of `window` bytes; gives up when it is told to stop.
+    pub(crate) fn give_pattern(&self, id: RequestId, length: u64, window: u64) {
+        let mut given = 0;
+        while given < length {
+            let now = self.so_far(id);
+            let room = (window - (given - now.taken)).min(length - given).min(60_000);
+            if now.stopped || now.endings > 0 {
+                return;
+            }
+            if room > 0 {
+                let mut part = Vec::new();
+                forebay_testkit::pattern::extend(&mut part, given, room as usize);
+                self.give(id, part);
+                given += room;
+            } else {
+                self.until("room", |w| {
+                    let now = w.so_far(id);
+                    now.taken + window > given || now.stopped || now.endings > 0
+                });
+            }
+        }
+        self.give_end(id);
+    }
+
+    /// What is known of a request.
+    pub(crate) fn so_far(&self, id: RequestId) -> Answer {
+        self.sink.answers.borrow().get(&id).cloned().unwrap_or_default()
     }
 
     /// Turns until `done`.

@@ -1,0 +1,7 @@
+//! What belongs to a full exchange: bodies that are produced while they are sent, 1xx, tunnels, time-outs.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
+mod support;
+
+#[path = "exchange/upload.rs"]
+mod upload;
