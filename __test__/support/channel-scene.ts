@@ -2,7 +2,7 @@
 
 import { Channel, type ExchangeSink, type PoolSink } from '../../ts/native/channel.js'
 import type { NativeConnection, NativeFailure, NativePoolConfig } from '../../ts/native/dto.js'
-import type { RequestSource } from '../../ts/native/encode.js'
+import type { RequestSource, SourceExtras } from '../../ts/native/encode.js'
 import { FakeBinding, type FakeChannel } from './fake-native.js'
 import { connectedRecord, type Submission } from './records.js'
 
@@ -15,6 +15,7 @@ export class Source implements RequestSource {
   readonly hasBody: boolean
   readonly high: boolean
   readonly idempotent: boolean
+  readonly extras: SourceExtras | null
   readonly #text: string
 
   constructor(
@@ -22,7 +23,12 @@ export class Source implements RequestSource {
     path = '/',
     head = '',
     body: string | Uint8Array | null = null,
-    options: { readonly high?: boolean; readonly idempotent?: boolean; readonly hasBody?: boolean } = {},
+    options: {
+      readonly high?: boolean
+      readonly idempotent?: boolean
+      readonly hasBody?: boolean
+      readonly extras?: SourceExtras
+    } = {},
   ) {
     this.methodLength = method.length
     this.pathLength = path.length
@@ -31,6 +37,7 @@ export class Source implements RequestSource {
     this.hasBody = options.hasBody ?? body !== null
     this.high = options.high ?? false
     this.idempotent = options.idempotent ?? false
+    this.extras = options.extras ?? null
     this.#text = method + path + head
   }
 
@@ -54,8 +61,23 @@ export class Notes implements ExchangeSink {
   data(slab: Uint8Array, from: number, to: number): void {
     this.seen.push(['data', Buffer.from(slab.subarray(from, to)).toString('latin1')])
   }
-  end(): void {
-    this.seen.push(['end'])
+  passedOn(bytes: number): void {
+    this.seen.push(['passed on', bytes])
+  }
+  informational(status: number, text: string): void {
+    this.seen.push(['informational', status, text])
+  }
+  peerEnded(): void {
+    this.seen.push(['peer ended'])
+  }
+  replayed(code: number, connection: NativeConnection | null, micros: number): void {
+    this.seen.push(['replayed', code, connection?.id ?? null, micros])
+  }
+  stopped(): void {
+    this.seen.push(['stopped'])
+  }
+  end(trailers: string): void {
+    this.seen.push(trailers === '' ? ['end'] : ['end', trailers])
   }
   fail(failure: NativeFailure): void {
     this.seen.push(['fail', failure])

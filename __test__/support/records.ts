@@ -2,6 +2,7 @@
 
 import {
   body,
+  bodyFlag,
   connected,
   credit,
   data,
@@ -11,13 +12,17 @@ import {
   end,
   fail,
   failFlag,
+  informational,
   overflow,
+  replayed,
   request,
   requestFlag,
+  requestTimeouts,
   response,
   responseFlag,
   special,
   submitKind,
+  taken,
   word,
 } from '../../ts/native/layout.js'
 
@@ -38,8 +43,19 @@ export type Submission =
       readonly grant: number
       readonly high: boolean
       readonly idempotent: boolean
+      /** Flags beyond those two. */
+      readonly flags: number
+      /** In the order of the layout; null: no section. */
+      readonly timeouts: readonly number[] | null
     }
-  | { readonly type: 'body'; readonly id: number; readonly bytes: Uint8Array }
+  | {
+      readonly type: 'body'
+      readonly id: number
+      readonly bytes: Uint8Array
+      readonly ends: boolean
+      readonly fails: boolean
+      readonly trailers: string
+    }
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'pool-close'; readonly id: number }
   | { readonly type: 'pool-destroy'; readonly id: number }
@@ -67,6 +83,11 @@ function readSubmission(bytes: Uint8Array, get: (index: number) => number): Subm
   switch (kind) {
     case submitKind.REQUEST: {
       let from = request.WORDS * 4
+      let timeouts: number[] | null = null
+      if ((flags & requestFlag.TIMEOUTS) !== 0) {
+        timeouts = Array.from({ length: requestTimeouts.WORDS }, (_, index) => get(request.WORDS + index))
+        from += requestTimeouts.WORDS * 4
+      }
       const take = (count: number): Uint8Array => {
         if (from + count > bytes.length) throw new Error('a part reaches beyond its record')
         const part = bytes.slice(from, from + count)
@@ -92,10 +113,25 @@ function readSubmission(bytes: Uint8Array, get: (index: number) => number): Subm
         grant: get(request.CREDIT),
         high: (flags & requestFlag.HIGH) !== 0,
         idempotent: (flags & requestFlag.IDEMPOTENT) !== 0,
+        flags: flags & ~(requestFlag.HIGH | requestFlag.IDEMPOTENT),
+        timeouts,
       }
     }
-    case submitKind.BODY:
-      return { type: 'body', id, bytes: bytes.slice(body.WORDS * 4, body.WORDS * 4 + get(body.LENGTH)) }
+    case submitKind.BODY: {
+      const from = body.WORDS * 4
+      const to = from + get(body.LENGTH)
+      const trailersTo = to + get(body.TRAILERS_LENGTH)
+      if (trailersTo > bytes.length || bytes.length - trailersTo > 3)
+        throw new Error('a part reaches beyond its record')
+      return {
+        type: 'body',
+        id,
+        bytes: bytes.slice(from, to),
+        ends: (flags & bodyFlag.END) !== 0,
+        fails: (flags & bodyFlag.FAIL) !== 0,
+        trailers: latin1(bytes.slice(to, trailersTo)),
+      }
+    }
     case submitKind.CREDIT:
       return { type: 'credit', id, bytes: get(credit.BYTES) }
     case submitKind.CANCEL:
@@ -143,8 +179,12 @@ const NO_BYTES = new Uint8Array(0)
 
 /** A head, `reason NUL name NUL value NUL ...`. */
 export function headBytes(reason: string, fields: readonly (readonly [string, string])[]): Uint8Array {
-  const text = `${reason}\0${fields.map(([name, value]) => `${name}\0${value}\0`).join('')}`
-  return Buffer.from(text, 'latin1')
+  return Buffer.concat([Buffer.from(`${reason}\0`, 'latin1'), fieldBytes(fields)])
+}
+
+/** `name NUL value NUL` for each. */
+export function fieldBytes(fields: readonly (readonly [string, string])[]): Uint8Array {
+  return Buffer.from(fields.map(([name, value]) => `${name}\0${value}\0`).join(''), 'latin1')
 }
 
 export function responseRecord(
@@ -160,12 +200,15 @@ export function responseRecord(
     readonly reused?: boolean
     readonly queueMicros?: number
     readonly headMicros?: number
+    readonly tunnel?: boolean
   } = {},
 ): Uint8Array {
   const head = headBytes(options.reason ?? 'OK', options.fields ?? [])
   const content = options.body === undefined ? NO_BYTES : Buffer.from(options.body)
   const flags =
-    (options.body === undefined ? 0 : responseFlag.COMPLETE) | (options.reused === true ? responseFlag.REUSED : 0)
+    (options.body === undefined ? 0 : responseFlag.COMPLETE) |
+    (options.reused === true ? responseFlag.REUSED : 0) |
+    (options.tunnel === true ? responseFlag.TUNNEL : 0)
   const words = [
     id,
     options.status ?? 200,
@@ -185,9 +228,38 @@ export function dataRecord(id: number, bytes: Uint8Array): Uint8Array {
   return record(deliverKind.DATA, 0, [id, bytes.length], bytes)
 }
 
-export function endRecord(id: number): Uint8Array {
-  if (end.WORDS !== 3) throw new Error('the layout of END has changed')
-  return record(deliverKind.END, 0, [id])
+export function endRecord(id: number, trailers: readonly (readonly [string, string])[] = []): Uint8Array {
+  if (end.WORDS !== 4) throw new Error('the layout of END has changed')
+  const bytes = fieldBytes(trailers)
+  return record(deliverKind.END, 0, [id, bytes.length], bytes)
+}
+
+export function takenRecord(id: number, bytes: number): Uint8Array {
+  if (taken.WORDS !== 4) throw new Error('the layout of TAKEN has changed')
+  return record(deliverKind.TAKEN, 0, [id, bytes])
+}
+
+export function informationalRecord(
+  id: number,
+  status: number,
+  fields: readonly (readonly [string, string])[],
+): Uint8Array {
+  if (informational.WORDS !== 5) throw new Error('the layout of INFORMATIONAL has changed')
+  const bytes = headBytes('', fields)
+  return record(deliverKind.INFORMATIONAL, 0, [id, status, bytes.length], bytes)
+}
+
+export function peerEndedRecord(id: number): Uint8Array {
+  return record(deliverKind.PEER_ENDED, 0, [id])
+}
+
+export function stoppedRecord(id: number): Uint8Array {
+  return record(deliverKind.STOPPED, 0, [id])
+}
+
+export function replayedRecord(id: number, code: number, connection: number, micros: number): Uint8Array {
+  if (replayed.WORDS !== 6) throw new Error('the layout of REPLAYED has changed')
+  return record(deliverKind.REPLAYED, 0, [id, code, connection, micros])
 }
 
 export function failRecord(

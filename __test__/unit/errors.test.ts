@@ -16,7 +16,7 @@ import {
 } from '../../ts/errors/errors.js'
 import { errorFromCreate, errorFromNative, makeError, type NativeFailure } from '../../ts/errors/from-native.js'
 
-const CONTEXT = { origin: 'http://a.test', durationMs: 7, closeReason: undefined }
+const CONTEXT = { origin: 'http://a.test', durationMs: 7, closeReason: undefined, earlier: null }
 
 function failure(code: string, more: Partial<NativeFailure> = {}): NativeFailure {
   const index = CODES.findIndex(entry => entry.code === code)

@@ -444,7 +444,7 @@ test('a prepared request gives the same bytes later, whatever became of the opti
   const body = Uint8Array.of(1, 2, 3)
   const headers: Record<string, string> = { a: 'b' }
   const request = new OutgoingRequest({ path: '/x', method: 'PUT', headers, body, priority: 'high' }, RULES)
-  const prepared = new PreparedRequest(request, RULES)
+  const prepared = new PreparedRequest(request, OutgoingRequest.room(RULES))
   body.fill(9)
   headers['a'] = 'changed'
   const bytes = Buffer.alloc(100)

@@ -9,6 +9,14 @@ export const QUEUE_TIMEOUT_MS = 15_000
 export const HEADERS_TIMEOUT_MS = 30_000
 /** A guess: a tenth of undici's `bodyTimeout`. */
 export const BODY_IDLE_TIMEOUT_MS = 30_000
+/** Envoy, `RetryPolicy.per_try_timeout`: the route's time-out when unset, which is off here. */
+export const PER_TRY_TIMEOUT_MS = 0
+/** Envoy, `RetryPolicy.per_try_idle_timeout`: off when unset. */
+export const PER_TRY_IDLE_TIMEOUT_MS = 0
+/** Envoy, `HttpProtocolOptions.max_stream_duration`: off when unset. */
+export const MAX_STREAM_DURATION_MS = 0
+/** Off, as large bodies would meet it. Envoy, `RouteAction.timeout`: 15 s. */
+export const TOTAL_TIMEOUT_MS = 0
 
 /** Envoy, `CircuitBreakers.Thresholds.max_connections`. */
 export const MAX_CONNECTIONS = 1024

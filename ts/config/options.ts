@@ -4,7 +4,10 @@
 // none and `Infinity` unlimited; shares go from 0 to 1. An unknown field is refused. Defaults and their sources: `defaults.ts`.
 // Used by callers and by `parse.ts`. Not here: the parsed form (`parsed.ts`).
 
-/** Limits in time, of every request of the pool. */
+/**
+ * Limits in time, of every request of the pool or of one request. The first to run out ends the request, with a code of its own. They
+ * run natively: a busy JavaScript thread makes none of them run out.
+ */
 export interface RequestTimeouts {
   /**
    * Longest wait for a connection, in ms. `0`: no bound.
@@ -21,6 +24,28 @@ export interface RequestTimeouts {
    * @default 30_000
    */
   readonly bodyIdleTimeout?: number | undefined
+  /**
+   * One attempt, from the request sent on its connection to the end of the response, in ms; the wait for a connection does not count.
+   * `0`: no bound.
+   * @default 0
+   */
+  readonly perTryTimeout?: number | undefined
+  /**
+   * As `perTryTimeout`, begun anew by all that comes from the upstream, in ms. `0`: no bound.
+   * @default 0
+   */
+  readonly perTryIdleTimeout?: number | undefined
+  /**
+   * From the connection bound to the end of request and response, in ms. `0`: no bound.
+   * @default 0
+   */
+  readonly maxStreamDuration?: number | undefined
+  /**
+   * From the call to the last byte of the response, over all attempts, the wait and the lookup of the host included, in ms.
+   * `0`: no bound.
+   * @default 0
+   */
+  readonly totalTimeout?: number | undefined
 }
 
 /** Envoy's thresholds, for one priority. */

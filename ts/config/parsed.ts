@@ -67,6 +67,10 @@ export interface PoolConfig {
   readonly queueTimeout: number
   readonly headersTimeout: number
   readonly bodyIdleTimeout: number
+  readonly perTryTimeout: number
+  readonly perTryIdleTimeout: number
+  readonly maxStreamDuration: number
+  readonly totalTimeout: number
   readonly replay: 'idempotent' | 'unprocessed' | 'none'
   readonly bodyBuffer: number
   readonly maxReadSize: number

@@ -26,6 +26,12 @@ export function endpointText(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
+/** A try that failed, after which the pool itself sent the request again. */
+export function replayedAttempt(endpoint: string | null, code: ErrorCode, durationMs: number): Attempt {
+  // biome-ignore lint/suspicious/noThenProperty: as below.
+  return { type: 'failure', endpoint, code, durationMs, then: 'replay' }
+}
+
 /** A try that failed and was the last one. */
 export function lastAttempt(endpoint: string | null, code: ErrorCode, durationMs: number): Attempt {
   // biome-ignore lint/suspicious/noThenProperty: the word of the public type; it is a string, so nothing can take it for a promise.

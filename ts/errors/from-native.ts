@@ -3,7 +3,7 @@
 // Used by `pool/`. Not here: the table (`codes.ts`), the classes (`errors.ts`).
 
 import type { NativeFailure } from '../native/dto.js'
-import { lastAttempt, type Protocol } from './attempt.js'
+import { type Attempt, lastAttempt, type Protocol } from './attempt.js'
 import { CODES, type CodeEntry, codeEntry, PHASES, RETRYABLE } from './codes.js'
 import {
   BodyError,
@@ -34,6 +34,8 @@ export interface FailureContext {
   readonly durationMs: number
   /** What the caller gave to `destroy()`. */
   readonly closeReason: unknown
+  /** Tries before the one that failed. */
+  readonly earlier: readonly Attempt[] | null
 }
 
 /**
@@ -57,9 +59,14 @@ function build(failure: NativeFailure, context: FailureContext): ForebayError {
     endpoint,
     protocol: failure.connection === null ? null : (PROTOCOLS[failure.connection.protocol] ?? null),
     reused: failure.reused,
-    attempts: tried ? [lastAttempt(endpoint, entry.code, context.durationMs)] : [],
+    attempts: attemptsOf(context, tried ? lastAttempt(endpoint, entry.code, context.durationMs) : null),
     cause: entry.code === 'FB_POOL_CLOSED' ? (context.closeReason ?? cause) : cause,
   })
+}
+
+function attemptsOf({ earlier }: FailureContext, last: Attempt | null): readonly Attempt[] {
+  const own = last === null ? [] : [last]
+  return earlier === null ? own : [...earlier, ...own]
 }
 
 /** An error for the last word on a request that went wrong in TypeScript, of the class that its code has in the table. */

@@ -20,48 +20,9 @@ import type {
 } from './dto.js'
 import { type RequestSource, SubmitBuffer } from './encode.js'
 import { submitKind } from './layout.js'
+import type { ExchangeSink, PoolSink } from './sinks.js'
 
-/** A request under way. One of the last three calls, or `complete`, ends it. */
-export interface ExchangeSink {
-  /** Its number; -1 before it is submitted and after it ended. */
-  id: number
-  complete(
-    status: number,
-    text: string,
-    headLength: number,
-    bytes: Uint8Array | null,
-    connection: NativeConnection,
-    reused: boolean,
-    queueMicros: number,
-    headMicros: number,
-  ): void
-  head(
-    status: number,
-    text: string,
-    bodyTotal: number,
-    connection: NativeConnection,
-    reused: boolean,
-    queueMicros: number,
-    headMicros: number,
-  ): void
-  data(slab: Uint8Array, from: number, to: number): void
-  end(): void
-  fail(failure: NativeFailure): void
-  /** Our own side broke. */
-  broke(cause: unknown): void
-}
-
-/** A pool, as far as deliveries are about it. */
-export interface PoolSink {
-  connected(connection: NativeConnection): void
-  /** `code` is an index into the table of codes plus one; 0: in order. */
-  disconnected(connection: NativeConnection, code: number): void
-  /** `reason` is an index into the reasons to drain. */
-  draining(connection: NativeConnection, reason: number): void
-  /** `limit` is an index into the limits. */
-  overflow(high: boolean, limit: number, count: number): void
-  poolClosed(): void
-}
+export type { ExchangeSink, PoolSink } from './sinks.js'
 
 /** See above. */
 export class Channel implements DeliverySink {
@@ -165,6 +126,34 @@ export class Channel implements DeliverySink {
       }
       rest = this.#submit.rest
     }
+  }
+
+  /** False while a caller's getters or the decoder run: then no part of a body may be written. */
+  get canSend(): boolean {
+    return !this.#busy
+  }
+
+  /** Copies a part of a streamed body. It goes with the loop's next turn, as credit does. */
+  sendBody(id: number, bytes: Uint8Array): void {
+    let rest = bytes
+    while (this.#broken === null && rest.length > 0) {
+      const sent = this.#submit.part(id, rest)
+      if (sent === 0) this.#flush()
+      else rest = rest.subarray(sent)
+    }
+    this.#scheduleForLoop()
+  }
+
+  /** A streamed body is whole. */
+  endBody(id: number, trailers: Uint8Array): void {
+    while (this.#broken === null && !this.#submit.finish(id, trailers)) this.#flush()
+    this.#schedule()
+  }
+
+  /** A streamed body will never be whole. */
+  failBody(id: number): void {
+    while (this.#broken === null && !this.#submit.spoil(id)) this.#flush()
+    this.#schedule()
   }
 
   /** The caller does not want the answer any more; the terminal record still comes. */
@@ -307,17 +296,38 @@ export class Channel implements DeliverySink {
     reused: boolean,
     queueMicros: number,
     headMicros: number,
+    isTunnel: boolean,
   ): void {
     const facts = this.#connection(connection)
-    this.#under(id).head(status, text, bodyTotal, facts, reused, queueMicros, headMicros)
+    this.#under(id).head(status, text, bodyTotal, facts, reused, queueMicros, headMicros, isTunnel)
   }
 
   data(id: number, slab: Uint8Array, from: number, to: number): void {
     this.#under(id).data(slab, from, to)
   }
 
-  end(id: number): void {
-    this.#ended(id).end()
+  taken(id: number, bytes: number): void {
+    this.#under(id).passedOn(bytes)
+  }
+
+  informational(id: number, status: number, text: string): void {
+    this.#under(id).informational(status, text)
+  }
+
+  peerEnded(id: number): void {
+    this.#under(id).peerEnded()
+  }
+
+  replayed(id: number, code: number, connection: number, micros: number): void {
+    this.#under(id).replayed(code, this.#connections.get(connection) ?? null, micros)
+  }
+
+  stopped(id: number): void {
+    this.#under(id).stopped()
+  }
+
+  end(id: number, trailers: string): void {
+    this.#ended(id).end(trailers)
   }
 
   fail(id: number, failure: NativeFailure, connection: number): void {

@@ -11,13 +11,17 @@ import {
   deliverKind,
   disconnected,
   draining,
+  end,
   fail,
   failFlag,
+  informational,
   overflow,
   plain,
+  replayed,
   response,
   responseFlag,
   special,
+  taken,
   word,
 } from './layout.js'
 
@@ -41,7 +45,7 @@ export interface DeliverySink {
     queueMicros: number,
     headMicros: number,
   ): void
-  /** A head; the body follows. `bodyTotal` is -1 where it is not known. */
+  /** A head; the body follows, or what comes through a tunnel. `bodyTotal` is -1 where it is not known. */
   head(
     id: number,
     status: number,
@@ -51,10 +55,22 @@ export interface DeliverySink {
     reused: boolean,
     queueMicros: number,
     headMicros: number,
+    isTunnel: boolean,
   ): void
   /** `slab[from, to)` is a part of the body; it is only there during the call. */
   data(id: number, slab: Uint8Array, from: number, to: number): void
-  end(id: number): void
+  /** `trailers`: `name NUL value NUL` for each. */
+  end(id: number, trailers: string): void
+  /** So many bytes of the request body were passed on. */
+  taken(id: number, bytes: number): void
+  /** A 1xx. */
+  informational(id: number, status: number, text: string): void
+  /** The other side of a tunnel has ended. */
+  peerEnded(id: number): void
+  /** An attempt failed with the code of this index, and the request was sent again. */
+  replayed(id: number, code: number, connection: number, micros: number): void
+  /** No more of the request body is wanted. */
+  stopped(id: number): void
   /** `failure.connection` is null still; `connection` is its number, 0 for none. */
   fail(id: number, failure: NativeFailure, connection: number): void
   connected(pool: number, connection: NativeConnection): void
@@ -110,8 +126,14 @@ export class Slab {
         sink.data(subject, this.bytes, from, within(recordEnd, from + (words[w + data.LENGTH] as number)))
         return
       }
-      case deliverKind.END:
-        sink.end(subject)
+      case deliverKind.END: {
+        const from = at + end.WORDS * 4
+        const to = within(recordEnd, from + (words[w + end.TRAILERS_LENGTH] as number))
+        sink.end(subject, from === to ? '' : this.#buffer.toString('latin1', from, to))
+        return
+      }
+      case deliverKind.TAKEN:
+        sink.taken(subject, words[w + taken.BYTES] as number)
         return
       case deliverKind.FAIL:
         this.#fail(at, recordEnd, subject, kind >>> KIND_BITS, sink)
@@ -133,6 +155,24 @@ export class Slab {
         sink.overflow(subject, high, words[w + overflow.LIMIT] as number, words[w + overflow.COUNT] as number)
         return
       }
+      case deliverKind.INFORMATIONAL: {
+        const from = at + informational.WORDS * 4
+        const to = within(recordEnd, from + (words[w + informational.HEAD_LENGTH] as number))
+        const text = this.#buffer.toString('latin1', from, to)
+        sink.informational(subject, words[w + informational.STATUS] as number, text)
+        return
+      }
+      case deliverKind.PEER_ENDED:
+        sink.peerEnded(subject)
+        return
+      case deliverKind.REPLAYED: {
+        const connection = words[w + replayed.CONNECTION] as number
+        sink.replayed(subject, words[w + replayed.CODE] as number, connection, words[w + replayed.MICROS] as number)
+        return
+      }
+      case deliverKind.STOPPED:
+        sink.stopped(subject)
+        return
       default:
         throw new InternalError('FB_INTERNAL', `a record of unknown kind ${kind & KIND_MASK}`)
     }
@@ -152,7 +192,9 @@ export class Slab {
     if ((flags & responseFlag.COMPLETE) === 0) {
       const total = words[w + response.BODY_TOTAL] as number
       const text = this.#buffer.toString('latin1', from, bodyFrom)
-      sink.head(id, status, text, total === special.BODY_NONE ? -1 : total, connection, reused, queueMicros, headMicros)
+      const length = total === special.BODY_NONE ? -1 : total
+      const isTunnel = (flags & responseFlag.TUNNEL) !== 0
+      sink.head(id, status, text, length, connection, reused, queueMicros, headMicros, isTunnel)
       return
     }
     const bodyTo = within(recordEnd, bodyFrom + (words[w + response.BODY_LENGTH] as number))

@@ -108,6 +108,10 @@ export interface NativeTimeouts {
   readonly queueTimeout: number
   readonly headersTimeout: number
   readonly bodyIdleTimeout: number
+  readonly perTryTimeout: number
+  readonly perTryIdleTimeout: number
+  readonly totalTimeout: number
+  readonly maxStreamDuration: number
 }
 
 export interface NativeBounds {

@@ -3,7 +3,18 @@
 // Promise: a record is whole or not there; its words are written after its bytes. Layout: `layout.ts`.
 // Used by `channel.ts`. Not here: when the buffer is handed over (`channel.ts`), what a request's bytes are (`request/`).
 
-import { body as bodyWord, credit, plain, request, requestFlag, special, submitKind, word } from './layout.js'
+import {
+  bodyFlag,
+  body as bodyWord,
+  credit,
+  plain,
+  request,
+  requestFlag,
+  requestTimeouts,
+  special,
+  submitKind,
+  word,
+} from './layout.js'
 
 /** A request that can write its own bytes. Lengths are known after `write`. */
 export interface RequestSource {
@@ -15,8 +26,38 @@ export interface RequestSource {
   readonly hasBody: boolean
   readonly high: boolean
   readonly idempotent: boolean
+  /** What only some requests have. */
+  readonly extras: SourceExtras | null
   /** Writes method, path and fields; gives where they end. May throw. */
   write(bytes: Uint8Array, at: number): number
+}
+
+/** What only some requests have. */
+export interface SourceExtras {
+  /** Whether the body follows by `part`; then `body` is null. */
+  readonly isStreamed: boolean
+  /** Bytes of a streamed body; -1 where that is not known. */
+  readonly streamLength: number
+  readonly wantsInformational: boolean
+  /** Whether the body waits for 100. */
+  readonly waitsForContinue: boolean
+  readonly mayHaveTrailers: boolean
+  readonly tunnel: 'connect' | 'upgrade' | null
+  /** Null: all are the pool's. */
+  readonly timeouts: SourceTimeouts | null
+}
+
+/** Time-outs of one request in ms; 0: off, null: the pool's. */
+export interface SourceTimeouts {
+  readonly queue: number | null
+  readonly headers: number | null
+  readonly bodyIdle: number | null
+  readonly perTry: number | null
+  readonly perTryIdle: number | null
+  readonly total: number | null
+  readonly duration: number | null
+  /** How long a body waits for 100. */
+  readonly expect: number | null
 }
 
 /** Bytes of the submit buffer. A guess, to be measured: some thousand requests of one turn. */
@@ -24,6 +65,7 @@ export const SUBMIT_BYTES = 1_048_576
 
 const REQUEST_BYTES: number = request.WORDS * 4
 const BODY_BYTES: number = bodyWord.WORDS * 4
+const TIMEOUTS_BYTES: number = requestTimeouts.WORDS * 4
 const KIND_BITS = 8
 /** UTF-8 needs at most this many bytes for a UTF-16 unit. */
 const MAX_UTF8_BYTES = 3
@@ -36,6 +78,8 @@ export class SubmitBuffer {
   readonly #buffer: Buffer
   readonly #words: Uint32Array
   #at = 0
+  /** Where the last record begins if it is a part of a body that may still grow; else -1. */
+  #growing = -1
   /** What of the last request's body did not fit. */
   rest: Uint8Array | null = null
 
@@ -52,24 +96,29 @@ export class SubmitBuffer {
 
   clear(): void {
     this.#at = 0
+    this.#growing = -1
   }
 
   /** Whether `size` bytes of a request's head fit, and its body if that is small. */
   fits(size: number, body: string | Uint8Array | null): boolean {
-    let needed = REQUEST_BYTES + size
+    let needed = REQUEST_BYTES + TIMEOUTS_BYTES + size
     if (body !== null) needed += Math.min(body.length * (typeof body === 'string' ? MAX_UTF8_BYTES : 1), MIN_PART_BYTES)
     return this.#at + needed <= SUBMIT_BYTES
   }
 
   /** A request; what of its body does not fit is left in `rest`. Throws what `source.write` throws, and then wrote nothing. */
   request(id: number, pool: number, source: RequestSource, grant: number): void {
+    const { extras } = source
     const at = this.#at
-    const bytesAt = at + REQUEST_BYTES
+    const hasTimeouts = extras !== null && extras.timeouts !== null
+    const bytesAt = at + REQUEST_BYTES + (hasTimeouts ? TIMEOUTS_BYTES : 0)
     const bodyAt = source.write(this.bytes, bytesAt)
     let here = 0
     let total: number = special.BODY_NONE
     this.rest = null
-    if (source.hasBody) {
+    if (extras?.isStreamed === true) {
+      if (extras.streamLength !== -1) total = extras.streamLength
+    } else if (source.hasBody) {
       const { body } = source
       if (body === null) {
         total = 0
@@ -86,9 +135,12 @@ export class SubmitBuffer {
     const w = at >>> 2
     const end = aligned(bodyAt + here)
     words[w + word.LENGTH] = end - at
-    words[w + word.KIND] =
-      submitKind.REQUEST |
-      (((source.high ? requestFlag.HIGH : 0) | (source.idempotent ? requestFlag.IDEMPOTENT : 0)) << KIND_BITS)
+    let flags = (source.high ? requestFlag.HIGH : 0) | (source.idempotent ? requestFlag.IDEMPOTENT : 0)
+    if (extras !== null) {
+      flags |= flagsOf(extras)
+      if (extras.timeouts !== null) writeTimeouts(words, w + request.WORDS, extras.timeouts)
+    }
+    words[w + word.KIND] = submitKind.REQUEST | (flags << KIND_BITS)
     words[w + word.SUBJECT] = id
     words[w + request.POOL] = pool
     words[w + request.METHOD_LENGTH] = source.methodLength
@@ -98,6 +150,7 @@ export class SubmitBuffer {
     words[w + request.BODY_TOTAL] = total
     words[w + request.CREDIT] = grant
     this.#at = end
+    this.#growing = -1
   }
 
   /** Copies as much of `all` as fits from `at` on; the rest stays in `rest`. */
@@ -124,7 +177,57 @@ export class SubmitBuffer {
     words[w + bodyWord.LENGTH] = here
     words[w + bodyWord.TRAILERS_LENGTH] = 0
     this.#at = end
+    this.#growing = -1
     return true
+  }
+
+  /** Begins or continues a record with a part of a streamed body; gives how many of the bytes found room. */
+  part(id: number, bytes: Uint8Array): number {
+    const words = this.#words
+    let at = this.#growing
+    let used = 0
+    if (at !== -1 && words[(at >>> 2) + word.SUBJECT] === id) {
+      used = words[(at >>> 2) + bodyWord.LENGTH] as number
+    } else {
+      at = this.#at
+    }
+    const from = at + BODY_BYTES + used
+    const here = Math.min(bytes.length, SUBMIT_BYTES - from)
+    if (here <= 0) return 0
+    this.bytes.set(here === bytes.length ? bytes : bytes.subarray(0, here), from)
+    this.#bodyRecord(at, id, used + here, 0, 0)
+    this.#growing = at
+    return here
+  }
+
+  /** The end of a streamed body; false where it does not fit. */
+  finish(id: number, trailers: Uint8Array): boolean {
+    const at = this.#at
+    if (at + BODY_BYTES + aligned(trailers.length) > SUBMIT_BYTES) return false
+    this.bytes.set(trailers, at + BODY_BYTES)
+    this.#bodyRecord(at, id, 0, trailers.length, bodyFlag.END)
+    return true
+  }
+
+  /** A streamed body will never be whole; false where that does not fit. */
+  spoil(id: number): boolean {
+    const at = this.#at
+    if (at + BODY_BYTES > SUBMIT_BYTES) return false
+    this.#bodyRecord(at, id, 0, 0, bodyFlag.FAIL)
+    return true
+  }
+
+  #bodyRecord(at: number, id: number, length: number, trailersLength: number, flags: number): void {
+    const words = this.#words
+    const w = at >>> 2
+    const end = aligned(at + BODY_BYTES + length + trailersLength)
+    words[w + word.LENGTH] = end - at
+    words[w + word.KIND] = submitKind.BODY | (flags << KIND_BITS)
+    words[w + word.SUBJECT] = id
+    words[w + bodyWord.LENGTH] = length
+    words[w + bodyWord.TRAILERS_LENGTH] = trailersLength
+    this.#at = end
+    this.#growing = -1
   }
 
   /** `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY` or `CREDIT` (with `bytes`); false where it does not fit. */
@@ -140,8 +243,31 @@ export class SubmitBuffer {
     words[w + word.SUBJECT] = subject
     if (isCredit) words[w + credit.BYTES] = bytes
     this.#at = at + length
+    this.#growing = -1
     return true
   }
+}
+
+function flagsOf(extras: SourceExtras): number {
+  let flags = 0
+  if (extras.isStreamed) flags |= requestFlag.STREAM
+  if (extras.wantsInformational) flags |= requestFlag.INFORMATIONAL
+  if (extras.waitsForContinue) flags |= requestFlag.EXPECT
+  if (extras.mayHaveTrailers) flags |= requestFlag.TRAILERS
+  if (extras.tunnel !== null) flags |= extras.tunnel === 'connect' ? requestFlag.TUNNEL : requestFlag.UPGRADE
+  if (extras.timeouts !== null) flags |= requestFlag.TIMEOUTS
+  return flags
+}
+
+function writeTimeouts(words: Uint32Array, w: number, timeouts: SourceTimeouts): void {
+  words[w + requestTimeouts.QUEUE] = timeouts.queue ?? special.POOL_TIMEOUT
+  words[w + requestTimeouts.HEADERS] = timeouts.headers ?? special.POOL_TIMEOUT
+  words[w + requestTimeouts.BODY_IDLE] = timeouts.bodyIdle ?? special.POOL_TIMEOUT
+  words[w + requestTimeouts.PER_TRY] = timeouts.perTry ?? special.POOL_TIMEOUT
+  words[w + requestTimeouts.PER_TRY_IDLE] = timeouts.perTryIdle ?? special.POOL_TIMEOUT
+  words[w + requestTimeouts.TOTAL] = timeouts.total ?? special.POOL_TIMEOUT
+  words[w + requestTimeouts.DURATION] = timeouts.duration ?? special.POOL_TIMEOUT
+  words[w + requestTimeouts.EXPECT] = timeouts.expect ?? special.POOL_TIMEOUT
 }
 
 /** Records begin at multiples of four; the buffer's length is one. */

@@ -4,12 +4,15 @@
 // core's own queue. Used by `native-pool.ts`. Not here: what they wait for (`resolver.ts`).
 
 import type { PreparedRequest } from '../request/prepared.js'
+import type { Timer } from './clock.js'
 import type { Exchange } from './exchange.js'
 
 /** A request that waits. */
 export interface Held {
   readonly request: PreparedRequest
   readonly exchange: Exchange
+  /** Runs out with its `totalTimeout`. */
+  readonly deadline: Timer | null
 }
 
 /** See above. */
@@ -19,11 +22,12 @@ export class HeldRequests {
   #high = 0
 
   /** False where `max` wait already. */
-  add(request: PreparedRequest, exchange: Exchange, max: number): boolean {
+  add(held: Held, max: number): boolean {
+    const { request } = held
     // Those whose callers gave up do not count; looked for only when they would make a difference.
     if (this.#count(request.high) >= max) this.#prune()
     if (this.#count(request.high) >= max) return false
-    this.#held.push({ request, exchange })
+    this.#held.push(held)
     if (request.high) this.#high += 1
     else this.#default += 1
     return true
@@ -34,6 +38,7 @@ export class HeldRequests {
   }
 
   #prune(): void {
+    for (const { exchange, deadline } of this.#held) if (exchange.over) deadline?.cancel()
     this.#held = this.#held.filter(held => !held.exchange.over)
     this.#high = this.#held.filter(held => held.request.high).length
     this.#default = this.#held.length - this.#high
@@ -43,6 +48,7 @@ export class HeldRequests {
   take(): readonly Held[] {
     this.#prune()
     const held = this.#held
+    for (const { deadline } of held) deadline?.cancel()
     this.#held = []
     this.#high = 0
     this.#default = 0

@@ -13,22 +13,25 @@ import { availableParallelism } from 'node:os'
 import { nativeConfig, type Parsed, parsePool } from '../config/parse.js'
 import type { PoolConfig } from '../config/parsed.js'
 import { nodeRoots } from '../config/roots.js'
-import { codeEntry } from '../errors/codes.js'
-import { ClosedError, ForebayError } from '../errors/errors.js'
-import { errorFromCreate, makeError, messageOf } from '../errors/from-native.js'
+import { ForebayError } from '../errors/errors.js'
+import { errorFromCreate } from '../errors/from-native.js'
 import type { Channel, PoolSink } from '../native/channel.js'
 import type { NativeAddress, NativeConnection } from '../native/dto.js'
 import { channelOf, nativeBinding } from '../native/environment.js'
-import { PreparedRequest } from '../request/prepared.js'
+import { type ConnectOptions, ConnectRequest } from '../request/connect.js'
+import type { RequestExtras } from '../request/extras.js'
+import { PreparedRequest, type WritableRequest } from '../request/prepared.js'
 import { OutgoingRequest, type RequestOptions, type RequestRules } from '../request/request.js'
 import type { PoolResponse } from '../response/response.js'
 import { lookupError, usableAddresses } from './addresses.js'
 import { systemClock, type Timer } from './clock.js'
 import { Exchange, type ExchangeOwner } from './exchange.js'
+import { bodyFailed, deadlineExceeded, pendingOverflow, poolClosed } from './failures.js'
 import { HeldRequests } from './held.js'
 import { Resolver, type ResolverOwner } from './resolver.js'
 import { type PoolStats, StatsReader } from './stats.js'
 import { LIMITS, Teller } from './teller.js'
+import { type OpenTunnel, openTunnel } from './tunnel.js'
 
 /** See above. */
 export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
@@ -113,17 +116,17 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   request(options: RequestOptions): Promise<PoolResponse> {
     try {
       const request = new OutgoingRequest(options, this.#rules)
-      const { signal } = request
-      if (signal?.aborted === true) return Promise.reject(signal.reason)
-      if (this.closed) return Promise.reject(this.#closedError())
-      if (this.#denied !== null) return Promise.reject(this.#denied)
+      const { signal, extras } = request
+      if (signal?.aborted === true) return refused(extras, signal.reason)
+      if (this.closed || this.#denied !== null) return refused(extras, this.#denied ?? this.#closedError())
       const promise = new Promise(takeSettlers)
       const exchange = new Exchange(this, resolveTaken, rejectTaken, signal, request.maxReadSize, request.high)
       // They lead to the promise, and it to the response, which is to be collected where the caller drops it.
       resolveTaken = nobody
       rejectTaken = nobody
+      if (extras !== null) exchange.extend(extras)
       if (request.readBody === null) this.#dispatch(request, exchange)
-      else void this.#readFirst(new PreparedRequest(request, this.#rules), exchange)
+      else void this.#readFirst(new PreparedRequest(request, this.#room), exchange)
       if (signal !== null) exchange.watch()
       return promise
     } catch (error) {
@@ -131,13 +134,28 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     }
   }
 
+  async connect(options: ConnectOptions): Promise<OpenTunnel> {
+    const request = new ConnectRequest(options, this.#rules)
+    const { signal } = request
+    if (signal?.aborted === true) throw signal.reason
+    if (this.closed || this.#denied !== null) throw this.#denied ?? this.#closedError()
+    const promise = new Promise(takeSettlers)
+    const exchange = new Exchange(this, resolveTaken, rejectTaken, signal, Number.POSITIVE_INFINITY, false)
+    resolveTaken = nobody
+    rejectTaken = nobody
+    this.#dispatch(request, exchange)
+    if (signal !== null) exchange.watch()
+    return openTunnel(exchange, await promise, request, this)
+  }
+
   /** Submits a request, or keeps it until it can be. Throws where it is refused. */
-  #dispatch(request: OutgoingRequest | PreparedRequest, exchange: Exchange): void {
+  #dispatch(request: WritableRequest | PreparedRequest, exchange: Exchange): void {
     if (this.#resolver === null || (!this.#holding && this.#resolver.ready())) {
       this.#channel.submit(this.#pool, request, this.#room, this.bodyBuffer, exchange)
       exchange.startedMs = this.#channel.turnMs
+      if (request.extras !== null) exchange.submitted()
     } else {
-      const prepared = request instanceof PreparedRequest ? request : new PreparedRequest(request, this.#rules)
+      const prepared = request instanceof PreparedRequest ? request : new PreparedRequest(request, this.#room)
       this.#hold(this.#resolver, prepared, exchange)
     }
   }
@@ -149,26 +167,26 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
       await request.readBody()
       if (!exchange.over) this.#dispatch(request, exchange)
     } catch (error) {
-      exchange.rejectWith(error instanceof ForebayError ? error : this.#bodyError(error))
+      exchange.rejectWith(error instanceof ForebayError ? error : bodyFailed(this.origin, error, []))
     } finally {
       this.#reading.delete(exchange)
       this.#closeBehind()
     }
   }
 
-  #bodyError(cause: unknown): ForebayError {
-    const entry = codeEntry('FB_REQUEST_BODY_FAILED')
-    return makeError(entry, messageOf(entry, 0, this.origin, null), 0, { phase: 'send', origin: this.origin, cause })
-  }
-
   /** Keeps a request until the host has addresses. */
   #hold(resolver: Resolver, request: PreparedRequest, exchange: Exchange): void {
     const { maxPendingRequests } = request.high ? this.config.limits.high : this.config.limits
-    if (!this.#held.add(request, exchange, maxPendingRequests)) {
-      const entry = codeEntry('FB_PENDING_OVERFLOW')
+    const total = this.#totalTimeout(request)
+    const expired = (): void => exchange.rejectWith(deadlineExceeded(this.origin, total))
+    const deadline = total > 0 ? systemClock.after(total, expired) : null
+    if (!this.#held.add({ request, exchange, deadline }, maxPendingRequests)) {
+      deadline?.cancel()
       this.#teller.overflow(request.high, 'maxPendingRequests', 1)
-      const message = messageOf(entry, maxPendingRequests, this.origin, null)
-      throw makeError(entry, message, maxPendingRequests, { phase: 'admit', origin: this.origin })
+      const error = pendingOverflow(this.origin, maxPendingRequests)
+      // What it was to upload is let go, too.
+      exchange.rejectWith(error)
+      return
     }
     exchange.startedMs = systemClock.nowMs()
     if (this.#holding) return
@@ -180,14 +198,23 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     )
   }
 
+  /** In ms; 0: off. */
+  #totalTimeout(request: PreparedRequest): number {
+    return request.extras?.timeouts?.total ?? this.config.totalTimeout
+  }
+
   /** Submits what waited, in order. */
   #release(): void {
     this.#holding = false
-    const dnsMs = systemClock.nowMs() - this.#lookupStartedMs
+    const nowMs = systemClock.nowMs()
+    const dnsMs = nowMs - this.#lookupStartedMs
     for (const { request, exchange } of this.#held.take()) {
       exchange.dnsMs = dnsMs
+      const total = this.#totalTimeout(request)
+      if (total > 0) request.limitTotal(total - (nowMs - exchange.startedMs))
       try {
         this.#channel.submit(this.#pool, request, this.#room, this.bodyBuffer, exchange)
+        exchange.submitted()
       } catch (error) {
         exchange.rejectWith(error)
       }
@@ -240,14 +267,8 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     return this.#ended
   }
 
-  #closedError(): ClosedError {
-    const entry = codeEntry('FB_POOL_CLOSED')
-    return new ClosedError('FB_POOL_CLOSED', messageOf(entry, 0, this.origin, null), {
-      phase: 'admit',
-      retryable: 'yes',
-      origin: this.origin,
-      cause: this.closeReason,
-    })
+  #closedError(): ForebayError {
+    return poolClosed(this.origin, this.closeReason)
   }
 
   stats(): PoolStats {
@@ -311,14 +332,39 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   credit(id: number, bytes: number): void {
     this.#channel.credit(id, bytes)
   }
+
+  get canSend(): boolean {
+    return this.#channel.canSend
+  }
+
+  sendBody(id: number, bytes: Uint8Array): void {
+    this.#channel.sendBody(id, bytes)
+  }
+
+  endBody(id: number, trailers: Uint8Array): void {
+    this.#channel.endBody(id, trailers)
+  }
+
+  failBody(id: number): void {
+    this.#channel.failBody(id)
+  }
+}
+
+/** What a request that is not submitted was to upload is let go. */
+function refused(extras: RequestExtras | null, reason: unknown): Promise<never> {
+  extras?.drop()
+  return Promise.reject(reason)
 }
 
 /** One executor for all promises: a closure for each would cost an allocation. */
-function takeSettlers(resolve: (response: PoolResponse) => void, reject: (error: unknown) => void): void {
+function takeSettlers(
+  resolve: (response: PoolResponse | Promise<PoolResponse>) => void,
+  reject: (error: unknown) => void,
+): void {
   resolveTaken = resolve
   rejectTaken = reject
 }
 function nobody(): void {}
 
-let resolveTaken: (response: PoolResponse) => void = nobody
+let resolveTaken: (response: PoolResponse | Promise<PoolResponse>) => void = nobody
 let rejectTaken: (error: unknown) => void = nobody

@@ -4,11 +4,13 @@
 // Used by callers. Not here: all that it does (`native-pool.ts`).
 
 import { EventEmitter } from 'node:events'
+import type { Duplex } from 'node:stream'
 import type { PoolOptions } from '../config/options.js'
 import type { PoolConfig } from '../config/parsed.js'
 import { fieldsOf, readMs } from '../config/read.js'
+import type { ConnectOptions } from '../request/connect.js'
 import type { RequestOptions } from '../request/request.js'
-import type { PoolResponse } from '../response/response.js'
+import type { PoolResponse, ResponseHead } from '../response/response.js'
 import { NativePool } from './native-pool.js'
 import { pipeResponse, type StreamResult, type StreamSink } from './pipe.js'
 import type { AbstractPool, CloseOptions, PoolEvents } from './pool.js'
@@ -49,6 +51,15 @@ export class Pool extends EventEmitter<PoolEvents> implements AbstractPool {
 
   async stream(options: RequestOptions, sink: StreamSink): Promise<StreamResult> {
     return pipeResponse(await this.#pool.request(options), sink)
+  }
+
+  /**
+   * Opens a tunnel through the upstream: CONNECT to another host, or an upgrade to another protocol. Gives a duplex stream of its bytes,
+   * with backpressure both ways and half-close (`end()` ends our side alone); to destroy it before its end resets it. A tunnel counts as
+   * a request in flight and has its connection for itself. If the upstream refuses: `FB_PROXY_FAILED`, whose last attempt has the status.
+   */
+  connect(options: ConnectOptions): Promise<{ readonly socket: Duplex; readonly head: ResponseHead }> {
+    return this.#pool.connect(options)
   }
 
   close(options?: CloseOptions): Promise<void> {

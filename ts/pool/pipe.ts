@@ -5,6 +5,7 @@
 
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { HeaderMap } from '../response/headers.js'
 import type { PoolResponse, ResponseHead } from '../response/response.js'
 
 /** Looks at the head and gives the stream for the body. */
@@ -13,6 +14,8 @@ export type StreamSink = (head: ResponseHead) => Writable | WritableStream<Uint8
 /** What is left of a response whose body was written. */
 export interface StreamResult {
   readonly head: ResponseHead
+  /** Fields behind the body. */
+  readonly trailers: HeaderMap
 }
 
 /** Resolves when the body is written and the stream has ended. */
@@ -27,9 +30,10 @@ export async function pipeResponse(response: PoolResponse, sink: StreamSink): Pr
     // The sink threw.
     if (!body.used) await body.discard({ maxBytes: 0 })
   }
-  return { head }
+  return { head, trailers: await response.trailers }
 }
 
-function headOf({ status, statusText, headers, connection, timings, attempts }: PoolResponse): ResponseHead {
+/** What of a response comes before its body. */
+export function headOf({ status, statusText, headers, connection, timings, attempts }: PoolResponse): ResponseHead {
   return { status, statusText, headers, connection, timings, attempts }
 }

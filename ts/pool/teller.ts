@@ -63,7 +63,12 @@ export class Teller {
     const endpoint = endpointOf(connection)
     const phase = PHASES.indexOf('body')
     const failure = { code, retryable: 0, phase, connection, number: 0, text: '', endpoint, reused: true }
-    return errorFromNative(failure, { origin: this.#config.origin, durationMs: 0, closeReason: undefined })
+    return errorFromNative(failure, {
+      origin: this.#config.origin,
+      durationMs: 0,
+      closeReason: undefined,
+      earlier: null,
+    })
   }
 
   /** `reason` is an index into `DRAIN_REASONS`. */

@@ -1,13 +1,23 @@
 // The body of a request.
 //
-// Promise: its length is known before a byte is written; bytes are copied when the request is submitted, text is UTF-8. What says its
-// own type gives a Content-Type where the caller gave none. Used by `request.ts`, `prepared.ts`.
-// Not here: how it is cut into records (`native/channel.ts`).
+// Promise: the length of a body in memory is known before a byte is written; bytes are copied when the request is submitted, text is
+// UTF-8. What says its own type gives a Content-Type where the caller gave none. Used by `request.ts`, `prepared.ts`.
+// Not here: how it is cut into records (`native/channel.ts`), how a stream is sent (`upload.ts`).
 
 import { RequestError } from '../errors/errors.js'
+import { type BodyStream, repeatable, type StreamSource, streamSource } from './stream-source.js'
 
-/** A body in memory. */
-export type BodyInput = string | Uint8Array | ArrayBuffer | ArrayBufferView | URLSearchParams | Blob | FormData
+/** A body: in memory, a stream, or a function that gives a stream and can give it again. */
+export type BodyInput =
+  | string
+  | Uint8Array
+  | ArrayBuffer
+  | ArrayBufferView
+  | URLSearchParams
+  | Blob
+  | FormData
+  | BodyStream
+  | (() => BodyStream)
 
 /** A body as it is sent. */
 export type SentBody = string | Uint8Array
@@ -19,19 +29,33 @@ export class DerivedBody {
   /** Null: `read` gives it. */
   readonly content: SentBody | null
   readonly read: (() => Promise<ArrayBuffer>) | null
+  /** Not null: it is sent as it is read. */
+  readonly stream: StreamSource | null
+  /** Its length in bytes; -1 where that is not known, or no length that can be announced. */
+  readonly streamLength: number
 
-  constructor(contentType: string, content: SentBody | null, read: (() => Promise<ArrayBuffer>) | null) {
+  constructor(
+    contentType: string,
+    content: SentBody | null,
+    read: (() => Promise<ArrayBuffer>) | null,
+    stream: StreamSource | null = null,
+    streamLength = -1,
+  ) {
     this.contentType = contentType
     this.content = content
     this.read = read
+    this.stream = stream
+    this.streamLength = streamLength
   }
 }
 
 /** Lengths cross as 32 bits, and the last value means that there is no body. */
-const MAX_BODY_BYTES: number = 2 ** 32 - 2
+export const MAX_BODY_BYTES: number = 2 ** 32 - 2
+/** A Blob above this many bytes is sent as it is read. A guess: below it reading it at once is cheaper. */
+const STREAMED_BLOB_BYTES = 131_072
 
 /** The body to send; null where there is none. */
-export function readBody(value: unknown): SentBody | DerivedBody | null {
+export function readBody(value: unknown): SentBody | DerivedBody | StreamSource | null {
   if (value === undefined || value === null) return null
   if (typeof value === 'string') return value
   if (value instanceof Uint8Array) return bounded(value)
@@ -41,7 +65,11 @@ export function readBody(value: unknown): SentBody | DerivedBody | null {
     return new DerivedBody('application/x-www-form-urlencoded;charset=UTF-8', value.toString(), null)
   }
   if (value instanceof Blob) {
-    checkSize(value.size)
+    const { size } = value
+    if (size > STREAMED_BLOB_BYTES) {
+      const source = repeatable(() => value.stream())
+      return new DerivedBody(value.type, null, null, source, size > MAX_BODY_BYTES ? -1 : size)
+    }
     return new DerivedBody(value.type, null, () => value.arrayBuffer())
   }
   if (typeof value === 'object' && value instanceof FormData) {
@@ -49,9 +77,13 @@ export function readBody(value: unknown): SentBody | DerivedBody | null {
     const encoded = new Response(value)
     return new DerivedBody(encoded.headers.get('content-type') ?? '', null, () => encoded.arrayBuffer())
   }
+  if (typeof value === 'function') return repeatable(value as () => unknown)
+  const source = streamSource(value)
+  if (source !== null) return source
   throw new RequestError(
     'body',
-    'expected a string, bytes (ArrayBuffer or a view), URLSearchParams, Blob, FormData or null; streams and iterables cannot be sent yet',
+    'expected a string, bytes (ArrayBuffer or a view), URLSearchParams, Blob, FormData, a stream, an async iterable, a function that ' +
+      'gives one of the last two, or null',
   )
 }
 

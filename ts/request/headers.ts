@@ -43,12 +43,13 @@ export class HeaderWriter {
     this.maxCount = maxCount
   }
 
-  /** The Host field, first of all; it was made canonical before. */
-  authority(value: string): void {
-    this.#room('authority', 'host'.length + value.length + 4)
-    this.#name('host')
-    this.#value('authority', value)
-    this.size += 'host'.length + value.length + 4
+  /** A field of ours, before all others; `option` says where its value, which was checked before, came from. */
+  own(option: string, name: string, value: string): void {
+    const size = name.length + value.length + 4
+    this.#room(option, size)
+    this.#name(name)
+    this.#value(option, value)
+    this.size += size
   }
 
   /** Every field of `headers`. */

@@ -4,7 +4,23 @@
 // Used by `pool/native-pool.ts`. Not here: why it waits (`pool/resolver.ts`, or for its body).
 
 import { checkLength, checkSize, type SentBody } from './body.js'
-import { OutgoingRequest, type RequestRules } from './request.js'
+import { RequestExtras } from './extras.js'
+import { noTimeouts } from './timeouts.js'
+
+/** A request that can be written. */
+export interface WritableRequest {
+  readonly methodLength: number
+  readonly pathLength: number
+  readonly headLength: number
+  readonly body: SentBody | null
+  readonly hasBody: boolean
+  readonly high: boolean
+  readonly idempotent: boolean
+  readonly extras: RequestExtras | null
+  readonly contentLength: number
+  readonly readBody: (() => Promise<ArrayBuffer>) | null
+  write(bytes: Uint8Array, at: number): number
+}
 
 /** The written form of a request. */
 export class PreparedRequest {
@@ -16,13 +32,15 @@ export class PreparedRequest {
   readonly hasBody: boolean
   readonly high: boolean
   readonly idempotent: boolean
+  extras: RequestExtras | null
   readonly #bytes: Uint8Array
   readonly #readBody: (() => Promise<ArrayBuffer>) | null
   readonly #contentLength: number
 
-  constructor(request: OutgoingRequest, rules: RequestRules) {
-    const room = new Uint8Array(OutgoingRequest.room(rules))
-    this.#bytes = room.slice(0, request.write(room, 0))
+  /** `room`: most bytes that it can write. */
+  constructor(request: WritableRequest, room: number) {
+    const bytes = new Uint8Array(room)
+    this.#bytes = bytes.slice(0, request.write(bytes, 0))
     this.methodLength = request.methodLength
     this.pathLength = request.pathLength
     this.headLength = request.headLength
@@ -30,8 +48,15 @@ export class PreparedRequest {
     this.hasBody = request.hasBody
     this.high = request.high
     this.idempotent = request.idempotent
+    this.extras = request.extras
     this.#readBody = request.readBody
     this.#contentLength = request.contentLength
+  }
+
+  /** What is left of its total time, in ms, from 1. */
+  limitTotal(ms: number): void {
+    this.extras ??= new RequestExtras()
+    this.extras.timeouts = { ...(this.extras.timeouts ?? noTimeouts()), total: Math.max(1, Math.round(ms)) }
   }
 
   /** Reads a body that is not bytes yet. Rejects with what its source rejects with, or where it has a wrong length. */

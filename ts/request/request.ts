@@ -4,15 +4,26 @@
 // `RequestError` with the field's name and never its value. Own properties only; an unknown option is refused.
 // Used by `pool/native-pool.ts`. Not here: records (`native/channel.ts`), one field (`headers.ts`).
 
+import type { RequestTimeouts } from '../config/options.js'
 import type { Priority } from '../errors/attempt.js'
 import { RequestError } from '../errors/errors.js'
+import type { HeaderMap } from '../response/headers.js'
 import { canonicalAuthority } from './authority.js'
 import { type BodyInput, checkLength, DerivedBody, readBody, type SentBody } from './body.js'
+import { RequestExtras } from './extras.js'
 import { type HeadersInput, HeaderWriter, type ReadHeaders, readHeaders, TOKEN } from './headers.js'
 import { type QueryInput, withQuery } from './query.js'
+import { StreamSource } from './stream-source.js'
 
-/** What a request is, apart from where it goes. */
-export interface ExchangeOptions {
+/** A 1xx. */
+export interface InformationalHead {
+  /** 100 to 199. */
+  readonly status: number
+  readonly headers: HeaderMap
+}
+
+/** What a request is, apart from where it goes. Time-outs that it does not set are the pool's. */
+export interface ExchangeOptions extends RequestTimeouts {
   /**
    * A token of at most 64 characters, sent as it is. Not `CONNECT`.
    * @default 'GET'
@@ -23,11 +34,34 @@ export interface ExchangeOptions {
   /** Encoded and put behind the path; null is skipped. */
   readonly query?: QueryInput | undefined
   /**
-   * Text is sent as UTF-8. Bytes are copied at once; a Blob or FormData is read into memory first. URLSearchParams, Blob and FormData
-   * set `content-type` where `headers` does not.
+   * Text is sent as UTF-8. Bytes are copied at once; a FormData or small Blob is read into memory first. URLSearchParams, Blob and
+   * FormData set `content-type` where `headers` does not.
+   *
+   * A stream or async iterable is sent as it comes, in chunks, or with the length that a `content-length` in `headers` announces; at
+   * most `bodyBuffer` bytes are taken ahead of the upstream. If it fails or has another length, the exchange is reset, so that the
+   * upload never looks complete, and the promise rejects with `FB_REQUEST_BODY_FAILED`, the failure as its `cause`. Once nothing more of
+   * it is wanted (the response is complete, a failure, an abort) it is let go: cancelled, destroyed, or its iterator's `return()`
+   * called. A function can give its stream again.
    * @default null
    */
   readonly body?: BodyInput | null | undefined
+  /**
+   * Gives fields to send behind the body, once its last byte was handed over. The body is sent in chunks then, without a length. At most
+   * 100 fields and 16 KiB. If it throws: `FB_REQUEST_BODY_FAILED`.
+   * @default none
+   */
+  readonly trailers?: (() => HeadersInput | Promise<HeadersInput>) | undefined
+  /**
+   * Sends `Expect: 100-continue` and waits so many ms for the upstream to ask for the body; then it is sent in any case. A final response
+   * before that means that it is not sent. `0`, `Infinity`: off. Without a body it has no effect.
+   * @default 0
+   */
+  readonly expectContinue?: number | undefined
+  /**
+   * Called with each 1xx but 101, in order, before the promise resolves. If it throws, the request is reset and fails with that.
+   * @default none
+   */
+  readonly onInformational?: ((head: InformationalHead) => void) | undefined
   /** Ends the request at any stage; the promise then rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined
   /**
@@ -80,6 +114,7 @@ export class OutgoingRequest {
   readonly idempotent: boolean
   readonly signal: AbortSignal | null
   readonly maxReadSize: number
+  readonly extras: RequestExtras | null
   /** Bytes of the path and of the fields, once written. The method is ASCII: its length is its bytes. */
   pathLength = 0
   headLength = 0
@@ -99,7 +134,8 @@ export class OutgoingRequest {
     let path: unknown
     let query: unknown
     let headers: ReadHeaders | null = null
-    let body: SentBody | DerivedBody | null = null
+    let body: SentBody | DerivedBody | StreamSource | null = null
+    let extras: RequestExtras | null = null
     let signal: AbortSignal | null = null
     let high = false
     let idempotent: boolean | null = null
@@ -141,15 +177,19 @@ export class OutgoingRequest {
           if (value !== undefined) maxReadSize = readMaxReadSize(value)
           break
         default:
-          throw new RequestError(String(key).slice(0, MAX_METHOD_LENGTH), 'unknown option')
+          extras ??= new RequestExtras()
+          if (!extras.read(key, value)) throw new RequestError(shownKey(key), 'unknown option')
       }
     }
     if (typeof path !== 'string') throw new RequestError('path', 'expected a string')
     this.method = method
     this.methodLength = method.length
     this.path = query === undefined || query === null ? path : withQuery(path, query)
-    const derived = body instanceof DerivedBody ? body : null
-    this.body = body instanceof DerivedBody ? body.content : body
+    if (extras === null && isStreamed(body)) extras = new RequestExtras()
+    const kept = extras === null ? (body as SentBody | DerivedBody | null) : extras.takeBody(body)
+    this.extras = extras
+    const derived = kept instanceof DerivedBody ? kept : null
+    this.body = kept instanceof DerivedBody ? kept.content : kept
     this.#derived = derived
     this.high = high
     this.idempotent = idempotent ?? isIdempotent(method)
@@ -193,15 +233,26 @@ export class OutgoingRequest {
     const contentType = this.#derived === null ? '' : this.#derived.contentType
     if (headers === null && this.#authority === null && contentType === '') return at
     fields.start(bytes, at, this.#rules.maxHeadSize, this.#rules.maxHeadFields)
-    if (this.#authority !== null) fields.authority(this.#authority)
+    if (this.#authority !== null) fields.own('authority', 'host', this.#authority)
     if (headers !== null) fields.writeAll(headers)
     if (contentType !== '' && !hasContentType(bytes, at, fields.at)) fields.field('content-type', contentType)
     this.contentLength = fields.contentLength
+    const { extras } = this
+    if (extras?.isStreamed === true) extras.checkLength(fields.contentLength)
     // What is read first is checked when it is there.
-    if (this.readBody === null) checkLength(fields.contentLength, this.body)
+    else if (this.readBody === null) checkLength(fields.contentLength, this.body)
     if (fields.contentLength === 0) this.hasBody = true
     return fields.at
   }
+}
+
+/** Whether a body is sent as it is produced. */
+function isStreamed(body: unknown): boolean {
+  return body instanceof StreamSource || (body instanceof DerivedBody && body.stream !== null)
+}
+
+function shownKey(key: string): string {
+  return key.slice(0, MAX_METHOD_LENGTH)
 }
 
 /** One request is written at a time, so one writer serves all; `writing` tells when a caller's getter breaks in. */
@@ -216,7 +267,8 @@ function hasContentType(bytes: Uint8Array, from: number, to: number): boolean {
   return parts.some((part, index) => index % 2 === 0 && part.toLowerCase() === 'content-type')
 }
 
-function writeMethod(method: string, bytes: Uint8Array, at: number): number {
+/** Writes a method; gives where it ends. */
+export function writeMethod(method: string, bytes: Uint8Array, at: number): number {
   const length = method.length
   for (let i = 0; i < length; i++) {
     const unit = method.charCodeAt(i)
@@ -226,8 +278,8 @@ function writeMethod(method: string, bytes: Uint8Array, at: number): number {
   return at + length
 }
 
-/** Visible ASCII without `#`, beginning with `/`; or `*` of OPTIONS. Encoding is the caller's work. */
-function writePath(path: string, method: string, max: number, bytes: Uint8Array, at: number): number {
+/** Writes a path: visible ASCII without `#`, beginning with `/`; or `*` of OPTIONS. Encoding is the caller's work. */
+export function writePath(path: string, method: string, max: number, bytes: Uint8Array, at: number): number {
   const length = path.length
   if (length > max) throw new RequestError('path', `longer than ${max} bytes (bounds.maxPathSize)`)
   if (path.charCodeAt(0) !== 0x2f && !(path === '*' && method === 'OPTIONS')) {
@@ -266,7 +318,8 @@ function isIdempotent(method: string): boolean {
   }
 }
 
-function readSignal(value: unknown): AbortSignal | null {
+/** The `signal` option. */
+export function readSignal(value: unknown): AbortSignal | null {
   if (value === undefined || value === null) return null
   if (
     typeof value === 'object' &&

@@ -8,6 +8,7 @@
 // else. Chunks are copied out of the slab. No promise is made before a reader asks, so an unread failure is nobody's unhandled rejection.
 // Used by `pool/exchange.ts` (input) and `stream-body.ts` (readers). Not here: credit (`pool/exchange.ts`).
 
+import { ClosedError } from '../errors/errors.js'
 import { ChunkQueue } from './chunk-queue.js'
 import { type DroppedBody, unwatch } from './dropped.js'
 import type { ChunkSource } from './readers.js'
@@ -35,7 +36,11 @@ export class IncomingBody implements ChunkSource, DroppedBody {
   readonly #chunks: ChunkQueue = new ChunkQueue()
   #state: 'open' | 'ended' | 'failed' = 'open'
   #error: unknown = undefined
+  #isCancelled = false
   #waiting: Waiting[] = []
+  #trailers = ''
+  /** Who waits for the trailers. */
+  #behind: (() => void)[] = []
   #taker: Taker | null = null
 
   constructor(upstream: BodyUpstream, announced: number) {
@@ -59,8 +64,11 @@ export class IncomingBody implements ChunkSource, DroppedBody {
     this.#upstream.taken(to - from)
   }
 
-  end(): void {
-    if (this.#state === 'open') this.#over('ended', undefined)
+  /** `trailers`: `name NUL value NUL` for each. */
+  end(trailers: string): void {
+    if (this.#state !== 'open') return
+    this.#trailers = trailers
+    this.#over('ended', undefined)
   }
 
   fail(error: unknown): void {
@@ -80,7 +88,10 @@ export class IncomingBody implements ChunkSource, DroppedBody {
     const taker = this.#taker
     const waiting = this.#waiting
     this.#taker = null
+    const behind = this.#behind
     this.#waiting = []
+    this.#behind = []
+    for (const tell of behind) tell()
     if (taker !== null) this.#tell(taker)
     for (const one of waiting) {
       if (state === 'ended') one.resolve(null)
@@ -115,9 +126,23 @@ export class IncomingBody implements ChunkSource, DroppedBody {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
   }
 
+  /** The fields behind it, once it has ended. */
+  trailers(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const tell = (): void => {
+        if (this.#state === 'failed') reject(this.#error)
+        else if (this.#isCancelled) reject(new ClosedError('FB_ABORTED', 'the body was not read to its end'))
+        else resolve(this.#trailers)
+      }
+      if (this.#state === 'open') this.#behind.push(tell)
+      else tell()
+    })
+  }
+
   cancel(): void {
     this.#chunks.clear()
     if (this.#state !== 'open') return
+    this.#isCancelled = true
     this.#over('ended', undefined)
     this.#upstream.reset()
   }

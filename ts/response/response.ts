@@ -35,6 +35,11 @@ export interface ResponseHead {
 /** A response: its head is there, its body perhaps still to come. Its disposal discards a body that has no reader. */
 export interface PoolResponse extends ResponseHead, AsyncDisposable {
   readonly body: ResponseBody
+  /**
+   * Fields behind the body: none where there were none. They come when the body has been read, and fail as it does; with
+   * `FB_ABORTED` where its reader left before the end.
+   */
+  readonly trailers: Promise<HeaderMap>
 }
 
 const MICROS_PER_MS = 1000
@@ -51,8 +56,12 @@ export class ReceivedResponse implements PoolResponse {
   readonly #queueMicros: number
   readonly #headMicros: number
   readonly #dnsMs: number
+  /** Attempts that failed before this one. */
+  earlier: readonly Attempt[] | null = null
   #headers: HeaderMap | null = null
   #body: ResponseBody | null
+  readonly #streaming: Streaming | null
+  #trailers: Promise<HeaderMap> | null = null
 
   constructor(
     status: number,
@@ -75,6 +84,7 @@ export class ReceivedResponse implements PoolResponse {
     this.#queueMicros = queueMicros
     this.#headMicros = headMicros
     this.#dnsMs = dnsMs
+    this.#streaming = streaming
     this.#body = streaming === null ? null : new StreamBody(streaming, this)
   }
 
@@ -92,6 +102,11 @@ export class ReceivedResponse implements PoolResponse {
     return this.#body
   }
 
+  get trailers(): Promise<HeaderMap> {
+    this.#trailers ??= trailersOf(this.#streaming)
+    return this.#trailers
+  }
+
   get connection(): ConnectionInfo {
     return connectionInfo(this.#connection, this.#reused)
   }
@@ -106,11 +121,21 @@ export class ReceivedResponse implements PoolResponse {
 
   get attempts(): readonly Attempt[] {
     const endpoint = endpointOf(this.#connection)
-    return [{ type: 'response', endpoint, status: this.status, durationMs: this.#headMicros / MICROS_PER_MS }]
+    const { earlier, status } = this
+    const last: Attempt = { type: 'response', endpoint, status, durationMs: this.#headMicros / MICROS_PER_MS }
+    return earlier === null ? [last] : [...earlier, last]
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     const { body } = this
     return body.used ? Promise.resolve() : body.discard()
   }
+}
+
+function trailersOf(streaming: Streaming | null): Promise<HeaderMap> {
+  if (streaming === null) return Promise.resolve(new LazyHeaderMap(''))
+  const trailers = streaming.incoming.trailers().then(text => new LazyHeaderMap(text))
+  // Who does not wait for them hears of a failure from the body.
+  trailers.catch(() => {})
+  return trailers
 }
