@@ -132,6 +132,10 @@ const ROWS: readonly Row[] = [
   ms('queueTimeout', 15_000),
   ms('headersTimeout', 30_000),
   ms('bodyIdleTimeout', 30_000),
+  ms('perTryTimeout', 0),
+  ms('perTryIdleTimeout', 0),
+  ms('maxStreamDuration', 0),
+  ms('totalTimeout', 0),
   ...limitsOf('limits'),
   ...limitsOf('limits.high'),
   limit('limits.perHost.maxConnections', Number.POSITIVE_INFINITY),
@@ -283,17 +287,7 @@ for (const group of [
 }
 
 test('options that do not work yet are unknown', t => {
-  for (const key of [
-    'http2',
-    'http3',
-    'breaker',
-    'retry',
-    'proxy',
-    'scope',
-    'totalTimeout',
-    'perTryTimeout',
-    'replayBuffer',
-  ]) {
+  for (const key of ['http2', 'http3', 'breaker', 'retry', 'proxy', 'scope', 'replayBuffer']) {
     t.throws(() => parse({ [key]: undefined }), { instanceOf: ConfigError, message: /unknown option/ }, key)
   }
   t.throws(() => parse({ limits: { maxRetries: 1 } }), { message: /limits\.maxRetries: unknown option/ })
@@ -436,7 +430,15 @@ test('what crosses has every field, and a number for unlimited', t => {
       localAddress: null,
       socketPath: null,
     },
-    timeouts: { queueTimeout: 15_000, headersTimeout: 30_000, bodyIdleTimeout: 30_000 },
+    timeouts: {
+      queueTimeout: 15_000,
+      headersTimeout: 30_000,
+      bodyIdleTimeout: 30_000,
+      perTryTimeout: 0,
+      perTryIdleTimeout: 0,
+      totalTimeout: 0,
+      maxStreamDuration: 0,
+    },
     bounds: {
       maxHeadSize: 65_536,
       maxHeadFields: 100,

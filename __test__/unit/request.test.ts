@@ -406,10 +406,19 @@ test('a query is encoded and put behind the path', t => {
 
 test('options that are none, or that are unknown, are refused', t => {
   for (const options of [undefined, null, '/', 1]) refused(t, options, 'options')
-  for (const key of ['header', 'url', 'totalTimeout', 'retry', 'trailers', 'origin'])
-    refused(t, { path: '/', [key]: 1 }, key)
+  for (const key of ['header', 'url', 'retry', 'origin']) refused(t, { path: '/', [key]: 1 }, key)
   for (const [key, values] of Object.entries({
-    body: [1, {}, [], true, () => 'x', new ReadableStream(), Readable.from([]), [Uint8Array.of(1)], new Response('x')],
+    body: [1, {}, [], true, [Uint8Array.of(1)], new Response('x'), locked(), Readable.from([]).destroy()],
+    trailers: [1, {}, null],
+    onInformational: [1, null],
+    expectContinue: [-1, 1.5, '1', null, 2 ** 31],
+    queueTimeout: [-1, Number.NaN, 0.5, '1', null, 2 ** 31, -Infinity],
+    headersTimeout: [-1],
+    bodyIdleTimeout: [-1],
+    perTryTimeout: [-1],
+    perTryIdleTimeout: [-1],
+    maxStreamDuration: [-1],
+    totalTimeout: [-1],
     signal: [{}, 1, 'x', { aborted: 1 }, { aborted: false }],
     priority: ['low', '', null, 1],
     idempotent: [0, 'yes', null],
@@ -520,3 +529,9 @@ test('whatever the options are, the outcome is a request or a RequestError', t =
   )
   t.pass()
 })
+
+function locked(): ReadableStream {
+  const stream = new ReadableStream()
+  stream.getReader()
+  return stream
+}

@@ -36,9 +36,12 @@ export class RequestExtras {
   /** What there is to upload; null where the body is in memory, or goes through a tunnel. */
   get streamedBody(): StreamedBody | null {
     const source = this.#source
-    const trailers = this.#trailers
+    const option = this.#trailers
     if (source === null) return null
-    return { source, length: this.streamLength, trailers: trailers === null ? null : () => trailersOf(trailers) }
+    const trailers = option === null ? null : () => trailersOf(option)
+    // Its length is known once the fields were written.
+    const length = (): number => this.streamLength
+    return { source, length, trailers }
   }
 
   /** Reads an option; false where it is not one of these. */

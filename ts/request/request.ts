@@ -47,7 +47,8 @@ export interface ExchangeOptions extends RequestTimeouts {
   readonly body?: BodyInput | null | undefined
   /**
    * Gives fields to send behind the body, once its last byte was handed over. The body is sent in chunks then, without a length. At most
-   * 100 fields and 16 KiB. If it throws: `FB_REQUEST_BODY_FAILED`.
+   * 100 fields and 16 KiB. On h1 a `trailer` field in `headers` must name them. If it throws, or gives others:
+   * `FB_REQUEST_BODY_FAILED`.
    * @default none
    */
   readonly trailers?: (() => HeadersInput | Promise<HeadersInput>) | undefined

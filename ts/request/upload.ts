@@ -15,8 +15,8 @@ import { type UploadLink, UploadWindow } from './upload-window.js'
 /** What is sent. */
 export interface StreamedBody {
   readonly source: StreamSource
-  /** Bytes by Content-Length; -1 where it is not known. */
-  readonly length: number
+  /** Bytes by Content-Length; -1 where it is not known. Asked once it was submitted. */
+  readonly length: () => number
   /** Gives the trailers once the last byte was handed over: `name NUL value NUL` for each. Null: none. */
   readonly trailers: (() => Promise<Uint8Array>) | null
 }
@@ -29,6 +29,7 @@ export class Upload {
   readonly #onFail: (cause: unknown) => void
   #producer: Producer | null = null
   #state: 'idle' | 'running' | 'ended' | 'failed' | 'stopped' = 'idle'
+  #announced = -1
   /** Bytes that came from the source. */
   #length = 0
   /** The last byte of an announced length. */
@@ -45,6 +46,7 @@ export class Upload {
   start(): void {
     if (this.#state !== 'idle') return
     this.#state = 'running'
+    this.#announced = this.#body.length()
     void this.#run()
   }
 
@@ -120,7 +122,7 @@ export class Upload {
   /** Null: all was handed over at once. */
   #send(bytes: Uint8Array): Promise<void> | null {
     this.#length += bytes.length
-    const { length } = this.#body
+    const length = this.#announced
     if (length === -1) return this.#handOver(bytes)
     if (this.#length > length) throw new RangeError(`the body is longer than its content-length, ${length}`)
     if (this.#length < length || bytes.length === 0) return this.#handOver(bytes)
@@ -137,7 +139,7 @@ export class Upload {
   }
 
   async #finish(): Promise<void> {
-    const { length, trailers } = this.#body
+    const length = this.#announced
     if (length > 0) {
       if (this.#length < length) {
         throw new RangeError(`the body has ${this.#length} bytes, its content-length is ${length}`)
@@ -145,6 +147,7 @@ export class Upload {
       const sent = this.#handOver(Uint8Array.of(this.#last))
       if (sent !== null) await sent
     }
+    const { trailers } = this.#body
     const fields = trailers === null ? NO_TRAILERS : await trailers()
     if (this.#state !== 'running') return
     this.#state = 'ended'
