@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use forebay_core::{Class, DrainReason, LimitName, Priority};
+use forebay_core::{Class, DrainReason, LimitName, Priority, Protocol};
 use forebay_transport::error::{Code, Failure};
 use forebay_transport::sink::{Connected, ConnectionNumber, Head, Peer, PoolId, RequestId, Sink};
 use http::{HeaderMap, StatusCode};
@@ -219,7 +219,11 @@ impl Sink for Outlet {
             deliver_kind::CONNECTED,
             info.connection,
             pool,
-            0,
+            match info.protocol {
+                Protocol::H1 => 0,
+                Protocol::H2 => 1,
+                Protocol::H3 => 2,
+            },
             u32::from(port),
             micros(info.connect),
             micros(info.tls),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use forebay_core as core;
 use forebay_transport::PoolConfig;
+use forebay_transport::config::Http2Config;
 use forebay_transport::tls::{Tls, TlsOptions};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
@@ -169,6 +170,7 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
         max_head_size: native.bounds.max_head_size as usize,
         max_head_fields: native.bounds.max_head_fields as usize,
         body_buffer: native.body_buffer as usize,
+        http2: Http2Config::default(),
         drain_vanished: native.drain_vanished,
         group: core::GroupConfig {
             default: limits(&native.limits.default)?,

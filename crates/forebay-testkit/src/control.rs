@@ -3,19 +3,23 @@
 //! ```text
 //!   forebay-testkit h1     [--host 127.0.0.1] [--port 0] [--threads 1] [--idle-timeout MS] [--max-requests N] [--keep-alive TEXT]
 //!                          [--tls [IDENTITY]] [--alpn a,b] [--tls-version 1.2|1.3] [--client-auth] [--forget-sessions]
+//!   forebay-testkit h2     [--host 127.0.0.1] [--port 0] [--tls [IDENTITY]] [--alpn a,b] [--max-concurrent-streams N|none]
+//!                          [--stream-window N] [--settings-delay MS] [--max-streams N] [--max-age MS]
 //!   forebay-testkit script [--host 127.0.0.1] [--port 0] [--script JSON] [--backlog N] [--door open|deaf|shut] [--full-backlog]
 //! ```
 //!
 //! When it listens it prints one line of JSON: `{"port":N,"host":"127.0.0.1","ca":PEM,"crl":PEM,"clientCert":PEM,"clientKey":PEM}`
-//! (`h1` without `--tls`: port and host only). Then it answers each line on standard input with one line of JSON, in order:
+//! (`h1` and `h2` without `--tls`: port and host only). Then it answers each line on standard input with one line of JSON, in order:
 //! `{"ok":true,...}` or `{"error":"why"}`. It ends when standard input closes, so that it never outlives its parent.
 //!
 //! | line | to | answer besides `ok` |
 //! | --- | --- | --- |
-//! | `stats` | h1 | `stats`: the counters of `h1::Stats` in camelCase |
+//! | `stats` | h1, h2 | `stats`: the counters of `h1::Stats` or `h2::Stats` in camelCase |
 //! | `connections` | h1 | `connections`: list of `{id, requests, open}` |
+//! | `connections` | h2 | `connections`: list of `{id, streams, active, open}` |
+//! | `goaway`, `goaway abrupt`, `drop` | h2 | ends all connections: in two steps, at once, without a word |
 //! | `close idle`, `close all`, `close reset` | h1 | |
-//! | `await NAME>=N [MS]` | h1 | waits until a counter is so; also `=` and `<=`; 10 s unless told |
+//! | `await NAME>=N [MS]` | h1, h2 | waits until a counter is so; also `=` and `<=`; 10 s unless told |
 //! | `connections` | script | `connections`: list as `script::ConnectionInfo` in camelCase, `end` is null while open |
 //! | `received I` | script | `base64`: what connection I has sent us, decrypted |
 //! | `script JSON` | script | scripts from the next connection on (form: `script::parse`) |
@@ -23,9 +27,9 @@
 //! | `door open`, `door deaf`, `door shut` | script | accepts; lets wait; refuses |
 //! | `await connections>=N [MS]`, `await open=N [MS]` | script | counts of connections accepted and open |
 //! | `await I.FIELD>=N [MS]` | script | `received`, `sent`, `requests`, `step`, or `ended` (1 when ended) of connection I |
-//! | `quit` | both | ends |
+//! | `quit` | all | ends |
 //!
-//! Not here: what the servers do (`h1`, `script`).
+//! Not here: what the servers do (`h1`, `h2`, `script`).
 
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
@@ -37,7 +41,7 @@ use crate::certificates::{Authority, Identity};
 use crate::encoding::base64;
 use crate::json::Json;
 use crate::tls::{TlsOptions, Versions};
-use crate::{h1, script};
+use crate::{h1, h2, script};
 
 /// How long `await` waits unless told, in ms. A guess: far longer than anything on loopback takes.
 const AWAIT_MS: u64 = 10_000;
@@ -53,8 +57,9 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> Result<(), String> {
     let mut arguments = Arguments { rest: arguments.into_iter().collect::<Vec<_>>().into_iter().peekable() };
     match arguments.rest.next().as_deref() {
         Some("h1") => run_h1(&mut arguments),
+        Some("h2") => run_h2(&mut arguments),
         Some("script") => run_script(&mut arguments),
-        _ => Err("usage: forebay-testkit h1|script [options]".to_owned()),
+        _ => Err("usage: forebay-testkit h1|h2|script [options]".to_owned()),
     }
 }
 
@@ -132,6 +137,81 @@ fn h1_command(server: &h1::Server, command: &str, rest: &str) -> Result<Json, St
             if so { Ok(ok()) } else { Err(format!("await: not so in time; {}", server.stats().to_json())) }
         }
         _ => Err(format!("h1: no command `{command}`")),
+    }
+}
+
+fn run_h2(arguments: &mut Arguments) -> Result<(), String> {
+    let mut options = h2::Options::default();
+    let mut tls = TlsOptions { alpn: vec!["h2".to_owned(), "http/1.1".to_owned()], ..TlsOptions::default() };
+    let mut with_tls = false;
+    while let Some(name) = arguments.rest.next() {
+        match name.as_str() {
+            "--host" => options.address.set_ip(arguments.value(&name)?),
+            "--port" => options.address.set_port(arguments.value(&name)?),
+            "--tls" => {
+                with_tls = true;
+                if let Some(identity) = arguments.rest.next_if(|next| !next.starts_with("--")) {
+                    tls.identity = Identity::from_name(&identity)?;
+                }
+            }
+            "--alpn" => {
+                let list: String = arguments.value(&name)?;
+                tls.alpn = list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            }
+            "--max-concurrent-streams" => {
+                options.max_concurrent_streams = match arguments.value::<String>(&name)?.as_str() {
+                    "none" => None,
+                    number => Some(number.parse().map_err(|_| format!("{name}: `{number}` does not fit"))?),
+                }
+            }
+            "--stream-window" => options.stream_window = arguments.value(&name)?,
+            "--settings-delay" => options.settings_delay = Duration::from_millis(arguments.value(&name)?),
+            "--max-streams" => options.max_streams_per_connection = Some(arguments.value(&name)?),
+            "--max-age" => options.max_age = Some(Duration::from_millis(arguments.value(&name)?)),
+            _ => return Err(format!("h2: no option `{name}`")),
+        }
+    }
+    options.tls = with_tls.then_some(tls);
+    let server = h2::Server::start(&options).map_err(|error| format!("h2: {error}"))?;
+    ready(server.addr(), with_tls.then(|| server.authority()))?;
+    serve(|command, rest| h2_command(&server, command, rest))
+}
+
+fn h2_command(server: &h2::Server, command: &str, rest: &str) -> Result<Json, String> {
+    match command {
+        "stats" => Ok(ok_with("stats", server.stats().to_json())),
+        "connections" => {
+            let info = |connection: &h2::ConnectionInfo| {
+                Json::object([
+                    ("id", connection.id.into()),
+                    ("streams", connection.streams.into()),
+                    ("active", connection.active.into()),
+                    ("open", connection.open.into()),
+                ])
+            };
+            let list: Vec<Json> = server.connections().iter().map(info).collect();
+            Ok(ok_with("connections", list.into()))
+        }
+        "goaway" | "drop" => {
+            server.end(match (command, rest) {
+                ("goaway", "") => h2::Going::Gracefully,
+                ("goaway", "abrupt") => h2::Going::Abruptly,
+                ("drop", "") => h2::Going::Silently,
+                _ => return Err("goaway [abrupt]|drop".to_owned()),
+            });
+            Ok(ok())
+        }
+        "await" => {
+            let wanted = Wanted::parse(rest)?;
+            if server.stats().to_json().get(wanted.name).is_none() {
+                return Err(format!("await: no counter `{}`", wanted.name));
+            }
+            let so = server.wait_until(wanted.at_most, |stats| {
+                stats.to_json().get(wanted.name).and_then(Json::as_whole).is_some_and(|value| wanted.holds(value))
+            });
+            if so { Ok(ok()) } else { Err(format!("await: not so in time; {}", server.stats().to_json())) }
+        }
+        _ => Err(format!("h2: no command `{command}`")),
     }
 }
 

@@ -26,7 +26,7 @@
 
 mod connection;
 mod event_loop;
-mod route;
+pub(crate) mod route;
 mod socket;
 mod source;
 mod stats;

@@ -159,7 +159,8 @@ fn the_program_ends_with_its_standard_input() {
 #[test]
 fn wrong_arguments_are_said_by_name() {
     for (arguments, name) in [
-        (&["h2"][..], "h1|script"),
+        (&["h9"][..], "h1|h2|script"),
+        (&["h2", "--max-concurrent-streams", "x"], "--max-concurrent-streams"),
         (&["h1", "--prot", "1"], "--prot"),
         (&["h1", "--port", "x"], "--port"),
         (&["h1", "--tls", "exipred"], "exipred"),

@@ -9,6 +9,44 @@ use http::HeaderValue;
 
 use crate::tls::Tls;
 
+/// HTTP/2 as the transport needs it; what the core needs is in `UpstreamConfig::h2`.
+#[derive(Clone, Copy, Debug)]
+pub struct Http2Config {
+    /// Bytes of a body that a peer may send ahead of the reader, for each stream. Default: 262,144 (undici).
+    pub stream_window: u32,
+    /// The same for all streams of a connection. Default: 16 times that (a guess).
+    pub connection_window: u32,
+    /// How long the peer has for its first SETTINGS, and to acknowledge ours. Default: 10 s (a guess; the bounds of the hostile
+    /// upstream rows).
+    pub settings_timeout: Duration,
+    /// Whether the peer is still there. Default: asked only after a time-out (Envoy asks never).
+    pub ping: Option<PingConfig>,
+}
+
+impl Default for Http2Config {
+    fn default() -> Self {
+        Self {
+            stream_window: 262_144,
+            connection_window: 16 * 262_144,
+            settings_timeout: Duration::from_secs(10),
+            ping: None,
+        }
+    }
+}
+
+/// PING on connections of HTTP/2.
+#[derive(Clone, Copy, Debug)]
+pub struct PingConfig {
+    /// Without an answer for so long the connection is dead.
+    pub timeout: Duration,
+    /// After so much silence the peer is asked. `None`: not on its own.
+    pub interval: Option<Duration>,
+    /// The interval is longer by up to this share of it, 0 to 1. Default: 0.15 (Envoy).
+    pub jitter: f64,
+    /// After more silence than this the peer is asked when the next request is sent. `None`: never.
+    pub idle_interval: Option<Duration>,
+}
+
 /// One pool: a lone upstream, which is a group of one.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
@@ -44,6 +82,8 @@ pub struct PoolConfig {
     pub max_head_fields: usize,
     /// Bytes of a body that may wait in native memory, for each exchange and direction.
     pub body_buffer: usize,
+    /// HTTP/2.
+    pub http2: Http2Config,
     /// Whether connections to addresses that left the set take no more requests.
     pub drain_vanished: bool,
     /// Limits.

@@ -3,17 +3,20 @@
 //! Promise: whatever ends the task, a panic included, the pool is told once and the exchange on it gets its answer.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use forebay_core::{ConnectionId, StreamId};
+use forebay_core::{ConnectionId, Protocol, StreamId};
 
 use crate::dial::{Dialled, dial};
 use crate::error::{Failure, Phase};
-use crate::h1::H1;
+use crate::h1::{Bounds, H1};
+use crate::h2::H2;
+use crate::io::Io;
 use crate::pool::Pool;
 use crate::sink::{ConnectionNumber, Peer, RequestId};
 
@@ -45,7 +48,13 @@ pub(crate) struct Link {
     /// What callers call it.
     pub(crate) number: ConnectionNumber,
     order: Cell<Order>,
-    next: Cell<Option<(RequestId, StreamId)>>,
+    next: RefCell<VecDeque<(RequestId, StreamId)>>,
+    /// It carries several exchanges at once.
+    multiplexed: Cell<bool>,
+    /// HTTP/2: exchanges that are to be given up.
+    resets: RefCell<Vec<StreamId>>,
+    /// HTTP/2: places of streams for which the reader or the writer did something.
+    touched: RefCell<Vec<u32>>,
     waker: RefCell<Option<Waker>>,
     /// The task runs now and looks again before it rests: no wake is needed.
     running: Cell<bool>,
@@ -65,7 +74,10 @@ impl Link {
             id,
             number,
             order: Cell::new(Order::Go),
-            next: Cell::new(None),
+            next: RefCell::default(),
+            multiplexed: Cell::new(false),
+            resets: RefCell::default(),
+            touched: RefCell::default(),
             waker: RefCell::new(None),
             running: Cell::new(false),
             announced: Cell::new(false),
@@ -87,12 +99,43 @@ impl Link {
 
     /// The next exchange for it.
     pub(crate) fn open(&self, request: RequestId, stream: StreamId) {
-        self.next.set(Some((request, stream)));
+        self.next.borrow_mut().push_back((request, stream));
         self.wake();
     }
 
     pub(crate) fn take_next(&self) -> Option<(RequestId, StreamId)> {
-        self.next.take()
+        self.next.borrow_mut().pop_front()
+    }
+
+    /// The caller of an exchange no longer wants it. On HTTP/1.1 the core closes the connection instead.
+    pub(crate) fn reset(&self, stream: StreamId) {
+        if self.multiplexed.get() {
+            self.resets.borrow_mut().push(stream);
+            self.wake();
+        }
+    }
+
+    /// It carries several exchanges at once.
+    pub(crate) fn multiplex(&self) {
+        self.multiplexed.set(true);
+    }
+
+    /// Exchanges that are to be given up.
+    pub(crate) fn take_resets(&self) -> Vec<StreamId> {
+        self.resets.take()
+    }
+
+    /// Something changed for the exchange in this place.
+    pub(crate) fn touch(&self, place: u32) {
+        if self.multiplexed.get() {
+            self.touched.borrow_mut().push(place);
+        }
+        self.wake();
+    }
+
+    /// Places that something changed for.
+    pub(crate) fn take_touched(&self) -> Vec<u32> {
+        self.touched.take()
     }
 
     pub(crate) fn announce(&self, peer: &Peer) {
@@ -124,6 +167,11 @@ impl Link {
     /// The address that was reached, if any.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.address.get()
+    }
+
+    /// The address was reached.
+    pub(crate) fn reached(&self, peer: &Peer) {
+        self.reach(peer);
     }
 
     fn reach(&self, peer: &Peer) {
@@ -168,9 +216,7 @@ impl Link {
     }
 
     fn has_news(&self) -> bool {
-        let next = self.next.take();
-        self.next.set(next);
-        next.is_some() || self.order.get() != Order::Go
+        !self.next.borrow().is_empty() || self.order.get() != Order::Go
     }
 }
 
@@ -181,11 +227,17 @@ pub(crate) struct Connection {
     stage: Stage,
 }
 
-type Dialling = Pin<Box<dyn Future<Output = Result<(Dialled, H1), Failure>>>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<(Dialled, Session), Failure>>>>;
+
+enum Session {
+    H1(Box<H1>),
+    H2(Box<H2>),
+}
 
 enum Stage {
     Dialling(Dialling),
     Http1(Box<H1>),
+    Http2(Box<H2>),
     Gone,
 }
 
@@ -195,9 +247,16 @@ impl Connection {
         let dialling = {
             let (pool, link) = (pool.clone(), link.clone());
             Box::pin(async move {
-                let (dialled, io) = dial(&pool.shared.handle, &pool.config, &pool.addresses(), &link).await?;
+                let config = &pool.config;
+                let (dialled, wire) = dial(&pool.shared.handle, config, &pool.addresses(), &link).await?;
+                if dialled.protocol == Protocol::H2 {
+                    let h2 = H2::start(&pool, &link, wire).await?;
+                    return Ok((dialled, Session::H2(Box::new(h2))));
+                }
+                let bounds = Bounds { head_bytes: config.max_head_size, head_fields: config.max_head_fields };
+                let io = Io::on(wire, bounds);
                 let h1 = H1::start(&pool, io).await.map_err(|e| crate::error::h1_head_failure(&e, false))?;
-                Ok((dialled, h1))
+                Ok((dialled, Session::H1(Box::new(h1))))
             })
         };
         Self { pool, link, stage: Stage::Dialling(dialling) }
@@ -213,9 +272,13 @@ impl Connection {
                     }
                     match dialling.as_mut().poll(cx) {
                         Poll::Pending => return Poll::Pending,
-                        Poll::Ready(Ok((dialled, h1))) => {
-                            self.stage = Stage::Http1(Box::new(h1));
+                        Poll::Ready(Ok((dialled, Session::H1(h1)))) => {
+                            self.stage = Stage::Http1(h1);
                             self.pool.connected(&self.link, &dialled);
+                        }
+                        Poll::Ready(Ok((dialled, Session::H2(mut h2)))) => {
+                            h2.dialled(&self.pool, &self.link, dialled);
+                            self.stage = Stage::Http2(h2);
                         }
                         Poll::Ready(Err(failure)) => {
                             self.stage = Stage::Gone;
@@ -233,6 +296,13 @@ impl Connection {
                     if !self.link.has_news() {
                         return Poll::Pending;
                     }
+                }
+                Stage::Http2(h2) => {
+                    let done = h2.poll(cx, &self.pool, &self.link);
+                    if done.is_ready() {
+                        self.stage = Stage::Gone;
+                    }
+                    return done;
                 }
                 Stage::Gone => return Poll::Ready(()),
             }
@@ -258,6 +328,7 @@ impl Drop for Connection {
             Stage::Gone => {}
             Stage::Dialling(_) => self.pool.broke(&self.link, Interrupted::Nothing),
             Stage::Http1(h1) => self.pool.broke(&self.link, h1.interrupted()),
+            Stage::Http2(h2) => self.pool.broke_all(&self.link, h2.interrupted()),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forebay_core::Class;
+use forebay_core::{Class, Protocol, Protocols};
 use forebay_reactor::{ConnectOptions, Handle, Stream, Timer};
 use tokio_rustls::TlsConnector;
 
@@ -15,17 +15,20 @@ use crate::config::PoolConfig;
 use crate::connection::Link;
 use crate::counted::Counted;
 use crate::error::{Code, Failure, Phase, connect_failure, tls_failure};
-use crate::h1::Bounds;
-use crate::io::Io;
 use crate::sink::Peer;
+use crate::wire::Wire;
 
 /// HTTP/1.1 as ALPN names it.
 const H1: &[u8] = b"http/1.1";
+/// HTTP/2 as ALPN names it.
+const H2: &[u8] = b"h2";
 
 /// What a dial found out.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialled {
     pub(crate) peer: Peer,
+    /// What is spoken.
+    pub(crate) protocol: Protocol,
     /// Until the transport was there.
     pub(crate) connect: Duration,
     /// The TLS handshake; zero without.
@@ -38,7 +41,7 @@ pub(crate) async fn dial(
     config: &PoolConfig,
     addresses: &[SocketAddr],
     link: &Link,
-) -> Result<(Dialled, Io), Failure> {
+) -> Result<(Dialled, Wire), Failure> {
     let started = handle.now();
     let (stream, peer) = if let Some(path) = &config.socket_path {
         (unix(handle, path).await?, Peer::Unix(path.display().to_string()))
@@ -48,9 +51,11 @@ pub(crate) async fn dial(
     };
     let connected = handle.now();
     let connect = connected.saturating_duration_since(started);
-    let bounds = Bounds { head_bytes: config.max_head_size, head_fields: config.max_head_fields };
+    let protocols = config.upstream.protocols;
     let Some(tls) = &config.tls else {
-        return Ok((Dialled { peer, connect, tls: Duration::ZERO }, Io::clear(stream, bounds)));
+        // In clear nothing is agreed on: HTTP/2 is spoken only where it is known.
+        let protocol = if protocols == Protocols::Fixed(Protocol::H2) { Protocol::H2 } else { Protocol::H1 };
+        return Ok((Dialled { peer, protocol, connect, tls: Duration::ZERO }, Wire::Clear(stream)));
     };
     link.shaking(&peer);
     let place = |failure: Failure| match peer {
@@ -59,18 +64,24 @@ pub(crate) async fn dial(
     };
     let shaken = TlsConnector::from(tls.config.clone()).connect(tls.server_name.clone(), Counted::new(stream)).await;
     let stream = shaken.map_err(|e| place(tls_failure(&e)))?;
-    if !speaks_h1(stream.get_ref().1.alpn_protocol(), &tls.config.alpn_protocols) {
+    let Some(protocol) = agreed(stream.get_ref().1.alpn_protocol(), &tls.config.alpn_protocols, protocols) else {
         let text = "the peer selected no protocol that was offered, or one that is not spoken here";
         return Err(place(Failure::new(Code::TlsAlpn, Phase::Tls, Class::Never, text)));
-    }
+    };
     let tls = handle.now().saturating_duration_since(connected);
-    Ok((Dialled { peer, connect, tls }, Io::tls(stream, bounds)))
+    Ok((Dialled { peer, protocol, connect, tls }, Wire::Tls(Box::new(stream))))
 }
 
-/// A peer without ALPN speaks HTTP/1.1, where that is what we want.
-fn speaks_h1(selected: Option<&[u8]>, offered: &[Vec<u8>]) -> bool {
-    let wanted = offered.is_empty() || offered.iter().any(|p| p == H1);
-    selected.map_or(wanted, |p| p == H1)
+/// What both sides speak. A peer without ALPN speaks HTTP/1.1, where that is wanted.
+fn agreed(selected: Option<&[u8]>, offered: &[Vec<u8>], protocols: Protocols) -> Option<Protocol> {
+    let may = |protocol| matches!(protocols, Protocols::Mixed) || protocols == Protocols::Fixed(protocol);
+    let protocol = match selected {
+        None if offered.is_empty() || offered.iter().any(|p| p == H1) => Protocol::H1,
+        Some(H1) => Protocol::H1,
+        Some(H2) => Protocol::H2,
+        None | Some(_) => return None,
+    };
+    may(protocol).then_some(protocol)
 }
 
 #[cfg(unix)]

@@ -81,8 +81,9 @@ impl Driver {
     /// A part of a body that is being produced; `end`: it is the last, and these trailers follow (`name NUL value NUL` for
     /// each). In a tunnel, what goes in.
     pub fn body(&self, request: RequestId, part: Bytes, end: bool, trailers: &[u8]) {
-        let open = self.shared.exchanges.with(request, |e| Some((e.upload.clone()?, e.link.clone(), e.pool.clone())));
-        let Some((upload, link, pool)) = open.flatten() else { return };
+        let open =
+            self.shared.exchanges.with(request, |e| Some((e.upload.clone()?, e.link.clone(), e.place, e.pool.clone())));
+        let Some((upload, link, place, pool)) = open.flatten() else { return };
         let pushed = match trailers {
             [] => upload.push(part, end, None),
             bytes => match request::trailers(bytes) {
@@ -93,7 +94,7 @@ impl Driver {
         match pushed {
             Ok(()) => {
                 if let Some(link) = link {
-                    link.wake();
+                    link.touch(place);
                 }
             }
             Err(failure) => pool.abandon(request, |_| failure),
@@ -112,10 +113,10 @@ impl Driver {
     pub fn grant(&self, request: RequestId, bytes: u32) {
         let link = self.shared.exchanges.with(request, |e| {
             e.credit = e.credit.saturating_add(u64::from(bytes));
-            e.link.clone()
+            e.link.clone().map(|link| (link, e.place))
         });
-        if let Some(link) = link.flatten() {
-            link.wake();
+        if let Some((link, place)) = link.flatten() {
+            link.touch(place);
         }
     }
 

@@ -3,6 +3,8 @@
 //! Promise: every failure has a code of the table, a phase, and says whether another try is safe. Text that came from a
 //! peer is capped and escaped. Used by the whole crate and by the sink; the core knows classes and reasons only.
 
+mod h2;
+
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
@@ -11,6 +13,8 @@ use std::net::SocketAddr;
 use forebay_core::Class;
 
 use crate::h1::Fault;
+
+pub(crate) use self::h2::{Lost, h2_lost, h2_stream_failure};
 
 /// Longest text that a failure carries, in bytes. Source: the bound on text from a peer.
 const MAX_TEXT: usize = 512;

@@ -35,6 +35,8 @@ pub(crate) struct Exchange {
     pub(crate) credit: u64,
     /// The connection that it is on.
     pub(crate) link: Option<Rc<Link>>,
+    /// Where on it, if it carries several.
+    pub(crate) place: u32,
     pub(crate) submitted: Instant,
     pub(crate) bound: Instant,
     /// What the last try failed with, for the caller if there is no further one.

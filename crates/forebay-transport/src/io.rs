@@ -11,27 +11,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use forebay_reactor::Stream;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio_rustls::client::TlsStream;
 
-use crate::counted::Counted;
 use crate::h1::{Bounds, Fault, Meter};
-
-/// Plain text that one read through TLS takes at most, in bytes: a TLS record.
-const TLS_READ: usize = 16 * 1024;
-
-/// Bytes on the wire that TLS may need beyond plain text in any case: handshake, tickets, key updates. Source: the bound on
-/// framing overhead of the hostile upstream rows.
-const TLS_FREE_OVERHEAD: u64 = 1024 * 1024;
-
-/// Bytes on the wire for each byte of plain text beyond that. A guess: a record of one byte has 22 of overhead.
-const TLS_OVERHEAD_RATIO: u64 = 32;
-
-thread_local! {
-    static TLS_SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; TLS_READ].into_boxed_slice());
-}
+use crate::wire::{Wire, is_end};
 
 /// What passed through a connection.
 pub(crate) struct Watch {
@@ -95,21 +78,8 @@ pub(crate) struct Io {
     pending: Option<io::Error>,
 }
 
-enum Wire {
-    Clear(Stream),
-    Tls(Box<TlsStream<Counted>>),
-}
-
 impl Io {
-    pub(crate) fn clear(stream: Stream, bounds: Bounds) -> Self {
-        Self::on(Wire::Clear(stream), bounds)
-    }
-
-    pub(crate) fn tls(stream: TlsStream<Counted>, bounds: Bounds) -> Self {
-        Self::on(Wire::Tls(Box::new(stream)), bounds)
-    }
-
-    fn on(wire: Wire, bounds: Bounds) -> Self {
+    pub(crate) fn on(wire: Wire, bounds: Bounds) -> Self {
         Self { wire, watch: Watch::new(bounds), unwritable: None, pending: None }
     }
 
@@ -127,32 +97,8 @@ impl Io {
             buf.put_slice(passed);
             (put, any) = (passed.len(), !bytes.is_empty());
         };
-        match &mut self.wire {
-            Wire::Clear(stream) => ready!(stream.poll_scratch(cx, room, take))?,
-            Wire::Tls(stream) => ready!(TLS_SCRATCH.with_borrow_mut(|scratch| {
-                let scratch = &mut scratch[..room.min(TLS_READ)];
-                let mut read = ReadBuf::new(scratch);
-                let result = Pin::new(&mut **stream).poll_read(cx, &mut read);
-                let length = read.filled().len();
-                let (counted, session) = stream.get_mut();
-                let overhead = counted.count().saturating_sub(TLS_FREE_OVERHEAD);
-                if overhead / TLS_OVERHEAD_RATIO > watch.received() {
-                    return Poll::Ready(Err(io::Error::other(Fault::TlsOverhead)));
-                }
-                match ready!(result) {
-                    Ok(()) => take(&scratch[..length]),
-                    // What was decrypted before the record that is at fault.
-                    Err(error) => match io::Read::read(&mut session.reader(), scratch) {
-                        Ok(n) if n > 0 => {
-                            take(&scratch[..n]);
-                            self.pending = Some(error);
-                        }
-                        _ => return Poll::Ready(Err(error)),
-                    },
-                }
-                Poll::Ready(Ok(()))
-            }))?,
-        }
+        let overhead = || io::Error::other(Fault::TlsOverhead);
+        ready!(self.wire.poll_take(cx, room, watch.received(), &mut self.pending, overhead, &mut take))?;
         Poll::Ready(Ok((put, any)))
     }
 
@@ -179,10 +125,6 @@ impl Io {
             other @ Poll::Ready(_) => other,
         }
     }
-}
-
-fn is_end(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
 }
 
 impl Read for Io {
@@ -215,18 +157,12 @@ impl Write for Io {
         if self.unwritable.is_some() {
             return Poll::Ready(Ok(bytes.len()));
         }
-        let result = match &mut self.wire {
-            Wire::Clear(stream) => Write::poll_write(Pin::new(stream), cx, bytes),
-            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        };
+        let result = self.wire.poll_write(cx, bytes);
         self.wrote(result, bytes.len())
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.wire {
-            Wire::Clear(stream) => Write::is_write_vectored(stream),
-            Wire::Tls(stream) => stream.is_write_vectored(),
-        }
+        self.wire.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -238,10 +174,7 @@ impl Write for Io {
         if self.unwritable.is_some() {
             return Poll::Ready(Ok(offered()));
         }
-        let result = match &mut self.wire {
-            Wire::Clear(stream) => Write::poll_write_vectored(Pin::new(stream), cx, slices),
-            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        };
+        let result = self.wire.poll_write_vectored(cx, slices);
         self.wrote(result, offered())
     }
 
@@ -249,11 +182,7 @@ impl Write for Io {
         if self.unwritable.is_some() {
             return Poll::Ready(Ok(()));
         }
-        let flushed = match &mut self.wire {
-            Wire::Clear(stream) => Write::poll_flush(Pin::new(stream), cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        };
-        match flushed {
+        match self.wire.poll_flush(cx) {
             Poll::Ready(Err(error)) if is_end(error.kind()) => {
                 self.give_up(error.kind());
                 Poll::Ready(Ok(()))
@@ -270,10 +199,7 @@ impl Write for Io {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
-            Wire::Clear(stream) => Write::poll_shutdown(Pin::new(stream), cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        self.wire.poll_shutdown(cx)
     }
 }
 
@@ -287,7 +213,7 @@ mod tests {
     use std::task::Waker;
     use std::time::Duration;
 
-    use forebay_reactor::{Clock, ConnectOptions, Reactor};
+    use forebay_reactor::{Clock, ConnectOptions, Reactor, Stream};
     use hyper::rt::ReadBuf as HyperBuf;
 
     use super::*;
@@ -326,7 +252,7 @@ mod tests {
         while connected.borrow().is_none() {
             reactor.turn(Some(Duration::from_millis(5)));
         }
-        let mut io = Io::clear(connected.take().unwrap(), BOUNDS);
+        let mut io = Io::on(Wire::Clear(connected.take().unwrap()), BOUNDS);
         let watch = io.watch();
         watch.begin(false);
 

@@ -3,12 +3,12 @@
 //! ```text
 //!   Driver --requests--> Pool --inputs, now--> forebay-core
 //!                         |  <---- effects ----
-//!                         +-- Connection (task): dial, then h1
+//!                         +-- Connection (task): dial, then h1 or h2
 //!   Sink  <-- heads, bodies, failures, connections
 //! ```
 //!
 //! Promise: the core decides, this acts. No thread, no clock of its own: whoever turns the reactor drives it, Node or not.
-//! Imports point down: driver, pool, connection, {h1, dial}, {io, upload, body, request, error};
+//! Imports point down: driver, pool, connection, {h1, h2, dial}, {io, wire, upload, body, request, error};
 //! `io` uses the meter of `h1`, which is pure.
 
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ mod driver;
 pub mod error;
 mod exchange;
 mod h1;
+mod h2;
 mod io;
 mod pool;
 mod refusal;
@@ -31,6 +32,7 @@ pub mod sink;
 pub mod timeouts;
 pub mod tls;
 mod upload;
+mod wire;
 
 pub use config::PoolConfig;
 pub use driver::Driver;

@@ -7,6 +7,7 @@
 mod alarm;
 mod effects;
 mod inputs;
+mod multiplexed;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -233,6 +234,7 @@ impl Pool {
                     upload,
                     phase: Phase::Queue,
                     link: None,
+                    place: 0,
                     submitted: now,
                     bound: now,
                     failure: None,

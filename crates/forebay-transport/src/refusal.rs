@@ -49,6 +49,8 @@ pub(crate) fn reason_of(code: Code) -> FailureReason {
         Code::HeadersTimeout | Code::BodyTimeout | Code::WriteTimeout | Code::Aborted | Code::Internal => {
             FailureReason::LocalReset
         }
+        Code::StreamReset => FailureReason::RemoteReset,
+        Code::StreamRefused | Code::VersionRequired => FailureReason::RemoteRefused,
         _ => FailureReason::ConnectionTermination,
     }
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_core::{DrainReason, LimitName, Priority};
+use forebay_core::{DrainReason, LimitName, Priority, Protocol};
 use http::{HeaderMap, StatusCode};
 
 use crate::error::{Code, Failure};
@@ -61,6 +61,8 @@ pub struct Connected {
     pub connection: ConnectionNumber,
     /// Who is at the other end.
     pub peer: Peer,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// From the start of the dial until the transport was there.
     pub connect: Duration,
     /// The TLS handshake; zero without.

@@ -32,6 +32,14 @@ impl Group {
         true
     }
 
+    /// HTTP/2: the handshake is done, but the connection is not ready before the peer's first SETTINGS. The shell bounds that wait;
+    /// `connect_timeout` has been kept.
+    pub fn shaken(&mut self, _now: Instant, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id).filter(|connection| !connection.connected) {
+            self.timers.disarm(&mut connection.life_timer);
+        }
+    }
+
     /// The handshake is done.
     pub fn connected(&mut self, now: Instant, id: ConnectionId, connected: Connected) {
         let Some(connection) = self.connections.get_mut(id) else {

@@ -33,7 +33,7 @@ const MAX_COLLECTED: usize = 64 * 1024 * 1024;
 
 /// What a path asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Route {
+pub(crate) enum Route {
     Text,
     Bytes(u64),
     Chunked { len: u64, size: u64, trailers: bool },
@@ -50,14 +50,14 @@ pub(super) enum Route {
 
 /// How HTTP/1.0 is answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Old {
+pub(crate) enum Old {
     Close,
     KeepAlive,
     CloseDelimited,
 }
 
 /// Parses the path (its query is ignored); the second value is the delay before the answer.
-pub(super) fn parse(target: &str) -> (Route, Option<Duration>) {
+pub(crate) fn parse(target: &str) -> (Route, Option<Duration>) {
     let path = target.split('?').next().unwrap_or_default();
     let mut parts = path.split('/').skip(1).peekable();
     let mut delay = None;

@@ -6,6 +6,8 @@
 //! | step | means |
 //! | --- | --- |
 //! | `"head"`, `"request"` | read one request head; one whole request |
+//! | `"preface"` | read the preface of an HTTP/2 client |
+//! | `{"streams": N}`, `"frames"` | read HTTP/2 frames until N HEADERS came, or to the end; PING and SETTINGS are answered |
 //! | `{"read": N}`, `"readToEnd"` | read N bytes; read until the peer ends its side |
 //! | `{"send": "text"}`, `{"hex": "0d 0a"}` | send; options `times`, `pieces` (bytes or `"random"`), `seed`, `every` (ms) |
 //! | `{"pattern": N}` | send N bytes, the one at offset i is i mod 251 |
@@ -66,6 +68,7 @@ fn step(json: &Json) -> Result<Step, String> {
         "hex" => options.send(from_hex(text(value)?)?).map(Step::Send),
         "raw" => options.send(from_hex(text(value)?)?).map(Step::Raw),
         "read" => options.only(&[]).and(whole(value)).map(Step::Read),
+        "streams" => options.only(&[]).and(whole(value)).map(|count| Step::Streams { count, answering: true }),
         "pattern" => options.only(&[]).and(whole(value)).map(Step::Pattern),
         "wait" => options.only(&[]).and(whole(value)).map(|ms| Step::Wait(Duration::from_millis(ms))),
         "keyUpdates" => options.only(&[]).and(whole(value)).map(Step::KeyUpdates),
@@ -96,6 +99,8 @@ fn plain_step(name: &str) -> Result<Step, String> {
     Ok(match name {
         "head" => Step::Head,
         "request" => Step::Request,
+        "preface" => Step::Preface,
+        "frames" => Step::Frames,
         "readToEnd" => Step::ReadToEnd,
         "signal" => Step::Signal,
         "closeNotify" => Step::CloseNotify,

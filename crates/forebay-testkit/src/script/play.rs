@@ -13,6 +13,7 @@ use super::connection::End;
 use super::shared::Shared;
 use super::step::{Pieces, Script, Send, Step};
 use crate::framing::{BodyDecoder, parse_head};
+use crate::h2::frame;
 use crate::pattern;
 
 /// Bytes put together for one write when they are sent many times. A guess.
@@ -55,6 +56,9 @@ impl Player {
         match step {
             Step::Head => self.request(false),
             Step::Request => self.request(true),
+            Step::Preface => self.preface(),
+            Step::Streams { count, answering } => self.frames(Some(*count), *answering),
+            Step::Frames => self.frames(None, true),
             Step::Read(len) => {
                 let len = usize::try_from(*len).unwrap_or(usize::MAX);
                 let mut left = len;
@@ -150,6 +154,47 @@ impl Player {
             }
         }
         self.shared.update(self.index, |connection| connection.requests += 1);
+        Ok(())
+    }
+
+    fn preface(&mut self) -> Result<(), End> {
+        while self.buffer.len() < frame::PREFACE.len() {
+            self.read()?;
+        }
+        if !self.buffer.starts_with(frame::PREFACE) {
+            return Err(End::Script("no HTTP/2 preface came".to_owned()));
+        }
+        self.buffer.drain(..frame::PREFACE.len());
+        Ok(())
+    }
+
+    /// Reads frames until `streams` HEADERS have come, or to the end.
+    fn frames(&mut self, streams: Option<u64>, answering: bool) -> Result<(), End> {
+        let mut seen = 0;
+        while streams.is_none_or(|streams| seen < streams) {
+            let head = frame::Head::parse(&self.buffer).filter(|h| self.buffer.len() >= frame::HEAD + h.length);
+            let Some(head) = head else {
+                match self.read() {
+                    Err(End::PeerClosed) if streams.is_none() => return Ok(()),
+                    other => other?,
+                }
+                continue;
+            };
+            let payload: Vec<u8> = self.buffer.drain(..frame::HEAD + head.length).skip(frame::HEAD).collect();
+            let asks = answering && head.flags & frame::ACK == 0;
+            match head.kind {
+                frame::kind::HEADERS => {
+                    seen += 1;
+                    self.shared.update(self.index, |connection| connection.requests += 1);
+                }
+                frame::kind::SETTINGS if asks => self.write(&frame::settings_ack(), Channel::write)?,
+                frame::kind::PING if asks => {
+                    let pong = frame::frame(frame::kind::PING, frame::ACK, 0, &payload);
+                    self.write(&pong, Channel::write)?;
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 

@@ -24,6 +24,17 @@ pub enum Step {
     Head,
     /// Reads one request, its body too.
     Request,
+    /// Reads the preface of an HTTP/2 client.
+    Preface,
+    /// Reads HTTP/2 frames until so many HEADERS have come; PING and SETTINGS are answered if `answering`.
+    Streams {
+        /// How many.
+        count: u64,
+        /// Whether PING and SETTINGS are answered in passing.
+        answering: bool,
+    },
+    /// Reads HTTP/2 frames until the peer ends its side; PING and SETTINGS are answered.
+    Frames,
     /// Reads this many bytes.
     Read(u64),
     /// Reads until the peer ends its side.
@@ -181,6 +192,24 @@ impl Script {
     #[must_use]
     pub fn close(self) -> Self {
         self.step(Step::Close)
+    }
+
+    /// Reads the preface of an HTTP/2 client and sends these SETTINGS.
+    #[must_use]
+    pub fn http2(self, settings: &[(u16, u32)]) -> Self {
+        self.step(Step::Preface).send(crate::h2::frame::settings(settings))
+    }
+
+    /// Reads HTTP/2 frames until so many HEADERS have come, answering PING and SETTINGS.
+    #[must_use]
+    pub fn streams(self, count: u64) -> Self {
+        self.step(Step::Streams { count, answering: true })
+    }
+
+    /// Reads HTTP/2 frames until the peer ends its side, answering PING and SETTINGS.
+    #[must_use]
+    pub fn frames(self) -> Self {
+        self.step(Step::Frames)
     }
 
     /// RST.

@@ -42,8 +42,12 @@ impl Pool {
                 }
             }
             Effect::Fail { token, failure, .. } => self.fail(request_of(token), failure),
-            // On HTTP/1.1 a `Close` follows, and the caller was told when it cancelled.
-            Effect::Reset { .. } => {}
+            // The caller was told when it cancelled. On HTTP/1.1 a `Close` follows.
+            Effect::Reset { connection, stream, .. } => {
+                if let Some(link) = self.link(connection) {
+                    link.reset(stream);
+                }
+            }
             Effect::Close { connection, reason } => {
                 if let Some(link) = self.link(connection) {
                     if reason == CloseReason::ConnectTimeout {

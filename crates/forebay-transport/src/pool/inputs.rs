@@ -136,6 +136,7 @@ impl Pool {
         let info = Connected {
             connection: link.number,
             peer: dialled.peer.clone(),
+            protocol: forebay_core::Protocol::H1,
             connect: dialled.connect,
             tls: dialled.tls,
         };

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use forebay_core::{GroupConfig, Priority, Stat, UpstreamConfig};
 use forebay_reactor::{Clock, ManualClock, Reactor};
+use forebay_transport::config::Http2Config;
 use forebay_transport::error::{Code, Failure};
 use forebay_transport::request::{Aim, Content, Submission};
 use forebay_transport::sink::{Connected, ConnectionNumber, Head, PoolId, RequestId, Sink};
@@ -362,6 +363,7 @@ pub(crate) fn config(address: SocketAddr) -> PoolConfig {
         max_head_size: 64 * 1024,
         max_head_fields: 100,
         body_buffer: 256 * 1024,
+        http2: Http2Config::default(),
         drain_vanished: true,
         group: GroupConfig::default(),
         upstream: UpstreamConfig::default(),

@@ -1,0 +1,25 @@
+//! HTTP/2: one connection, many exchanges, on the `h2` crate; and the meter that keeps its peer to the rules.
+//!
+//! ```text
+//!   connection --> stream          one exchange: request out, head, body
+//!      |   \--> {nudges, keepalive}
+//!     h2 --> io --> meter --> settings
+//! ```
+//!
+//! Not here: sockets and TLS (`wire`, `dial`), what a fault is called (`error`).
+
+mod connection;
+mod fault;
+mod fields;
+mod io;
+mod keepalive;
+mod message;
+mod meter;
+mod nudges;
+mod settings;
+mod stream;
+mod upload;
+
+pub(crate) use connection::H2;
+pub(crate) use fault::Fault;
+pub(crate) use io::ReadEnd;
