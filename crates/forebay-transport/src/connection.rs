@@ -14,7 +14,7 @@ use forebay_core::{ConnectionId, Protocol, StreamId};
 
 use crate::dial::{Dialled, dial};
 use crate::error::{Failure, Phase};
-use crate::h1::{Bounds, H1};
+use crate::h1::{Bounds, Done, H1, Tunnel};
 use crate::h2::H2;
 use crate::io::Io;
 use crate::pool::Pool;
@@ -66,6 +66,8 @@ pub(crate) struct Link {
     phase: Cell<Phase>,
     /// A response came over it.
     answered: Cell<bool>,
+    /// It became a tunnel.
+    tunnel: Cell<bool>,
 }
 
 impl Link {
@@ -84,6 +86,7 @@ impl Link {
             address: Cell::new(None),
             phase: Cell::new(Phase::Connect),
             answered: Cell::new(false),
+            tunnel: Cell::new(false),
         })
     }
 
@@ -152,6 +155,15 @@ impl Link {
     /// A response came over it.
     pub(crate) fn answer(&self) {
         self.answered.set(true);
+    }
+
+    /// It became a tunnel.
+    pub(crate) fn become_tunnel(&self) {
+        self.tunnel.set(true);
+    }
+
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.tunnel.get()
     }
 
     /// Whether a response had come over it.
@@ -238,6 +250,7 @@ enum Stage {
     Dialling(Dialling),
     Http1(Box<H1>),
     Http2(Box<H2>),
+    Tunnel(Box<Tunnel>),
     Gone,
 }
 
@@ -289,13 +302,26 @@ impl Connection {
                 }
                 Stage::Http1(h1) => {
                     let done = h1.poll(cx, &self.pool, &self.link);
-                    if done.is_ready() {
-                        self.stage = Stage::Gone;
-                        return Poll::Ready(());
+                    match done {
+                        Poll::Ready(Done::Gone) => {
+                            self.stage = Stage::Gone;
+                            return Poll::Ready(());
+                        }
+                        Poll::Ready(Done::Tunnel) => {
+                            if let Stage::Http1(h1) = std::mem::replace(&mut self.stage, Stage::Gone) {
+                                self.stage =
+                                    h1.into_tunnel().map_or(Stage::Gone, |tunnel| Stage::Tunnel(Box::new(tunnel)));
+                            }
+                        }
+                        Poll::Pending if !self.link.has_news() => return Poll::Pending,
+                        Poll::Pending => {}
                     }
-                    if !self.link.has_news() {
+                }
+                Stage::Tunnel(tunnel) => {
+                    if tunnel.poll(cx, &self.pool, &self.link).is_pending() {
                         return Poll::Pending;
                     }
+                    self.stage = Stage::Gone;
                 }
                 Stage::Http2(h2) => {
                     let done = h2.poll(cx, &self.pool, &self.link);
@@ -329,6 +355,7 @@ impl Drop for Connection {
             Stage::Dialling(_) => self.pool.broke(&self.link, Interrupted::Nothing),
             Stage::Http1(h1) => self.pool.broke(&self.link, h1.interrupted()),
             Stage::Http2(h2) => self.pool.broke_all(&self.link, h2.interrupted()),
+            Stage::Tunnel(tunnel) => self.pool.broke(&self.link, tunnel.interrupted()),
         }
     }
 }

@@ -96,6 +96,9 @@ impl Driver {
                 if let Some(link) = link {
                     link.touch(place);
                 }
+                if end {
+                    pool.handed_over(request);
+                }
             }
             Err(failure) => pool.abandon(request, |_| failure),
         }

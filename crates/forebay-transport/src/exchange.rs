@@ -9,7 +9,7 @@ use http::Request;
 
 use crate::connection::Link;
 use crate::error::{Failure, Phase};
-use crate::pool::Pool;
+use crate::pool::{Clocks, Pool};
 use crate::request::Submission;
 use crate::sink::{ConnectionNumber, RequestId};
 use crate::upload::Upload;
@@ -29,6 +29,8 @@ pub(crate) struct Exchange {
     pub(crate) head: Option<Request<()>>,
     /// The body, where it is produced while it is sent.
     pub(crate) upload: Option<Rc<Upload>>,
+    /// Limits that run over it as a whole.
+    pub(crate) clocks: Option<Box<Clocks>>,
     /// How far it has come.
     pub(crate) phase: Phase,
     /// Bytes of body that may be delivered.

@@ -18,8 +18,10 @@ mod meter;
 mod reading;
 mod responding;
 mod sending;
+mod tunnel;
 mod waiting;
 
-pub(crate) use connection::H1;
+pub(crate) use connection::{Done, H1};
 pub(crate) use fault::Fault;
 pub(crate) use meter::{Bounds, Meter};
+pub(crate) use tunnel::Tunnel;

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::h1::{Bounds, Fault, Meter};
+use crate::request::Aim;
 use crate::wire::{Wire, is_end};
 
 /// What passed through a connection.
@@ -36,8 +37,8 @@ impl Watch {
     }
 
     /// A request is about to be sent; `bodiless`: with HEAD.
-    pub(crate) fn begin(&self, bodiless: bool) {
-        self.meter.borrow_mut().begin(bodiless);
+    pub(crate) fn begin(&self, bodiless: bool, aim: Aim) {
+        self.meter.borrow_mut().begin(bodiless, aim);
     }
 
     /// What the meter found.
@@ -87,14 +88,18 @@ impl Io {
         self.watch.clone()
     }
 
-    /// Reads once; how many bytes were put, and whether any came.
-    fn read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBufCursor<'_>) -> Poll<io::Result<(usize, bool)>> {
+    /// Reads once, at most `room` bytes; how many were put, and whether any came.
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: usize,
+        mut sink: impl FnMut(&[u8]),
+    ) -> Poll<io::Result<(usize, bool)>> {
         let watch = &*self.watch;
-        let room = buf.remaining();
         let (mut put, mut any) = (0, false);
         let mut take = |bytes: &[u8]| {
             let passed = watch.pass(bytes);
-            buf.put_slice(passed);
+            sink(passed);
             (put, any) = (passed.len(), !bytes.is_empty());
         };
         let overhead = || io::Error::other(Fault::TlsOverhead);
@@ -105,6 +110,34 @@ impl Io {
     fn give_up(&mut self, kind: ErrorKind) {
         self.unwritable = Some(kind);
         self.watch.blocked.set(false);
+    }
+
+    /// Reads once, at most `room` bytes; gives how many. 0: the end.
+    pub(crate) fn take(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: usize,
+        sink: impl FnMut(&[u8]),
+    ) -> Poll<io::Result<usize>> {
+        if let Some(fault) = self.watch.fault() {
+            return Poll::Ready(Err(io::Error::other(fault)));
+        }
+        if let Some(error) = self.pending.take() {
+            return Poll::Ready(Err(error));
+        }
+        let (put, any) = ready!(self.read(cx, room, sink))?;
+        if put > 0 {
+            return Poll::Ready(Ok(put));
+        }
+        if let Some(fault) = self.watch.fault() {
+            return Poll::Ready(Err(io::Error::other(fault)));
+        }
+        debug_assert!(!any, "bytes pass, or there is a fault");
+        match self.unwritable {
+            // The failed write has used the error up that this read would have had.
+            Some(kind) => Poll::Ready(Err(kind.into())),
+            None => Poll::Ready(Ok(0)),
+        }
     }
 
     /// A connection that takes no more bytes may still have an answer for us: what is written is dropped, not counted.
@@ -130,25 +163,8 @@ impl Io {
 impl Read for Io {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if let Some(fault) = this.watch.fault() {
-            return Poll::Ready(Err(io::Error::other(fault)));
-        }
-        if let Some(error) = this.pending.take() {
-            return Poll::Ready(Err(error));
-        }
-        let (put, any) = ready!(this.read(cx, &mut buf))?;
-        if put > 0 {
-            return Poll::Ready(Ok(()));
-        }
-        if let Some(fault) = this.watch.fault() {
-            return Poll::Ready(Err(io::Error::other(fault)));
-        }
-        debug_assert!(!any, "bytes pass, or there is a fault");
-        match this.unwritable {
-            // The failed write has used the error up that this read would have had.
-            Some(kind) => Poll::Ready(Err(kind.into())),
-            None => Poll::Ready(Ok(())),
-        }
+        let room = buf.remaining();
+        this.take(cx, room, |bytes| buf.put_slice(bytes)).map_ok(drop)
     }
 }
 
@@ -254,7 +270,7 @@ mod tests {
         }
         let mut io = Io::on(Wire::Clear(connected.take().unwrap()), BOUNDS);
         let watch = io.watch();
-        watch.begin(false);
+        watch.begin(false, Aim::Exchange);
 
         let answer = b"HTTP/1.1 413 Too Large\r\n\r\n";
         peer.write_all(answer).unwrap();

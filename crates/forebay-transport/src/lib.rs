@@ -28,7 +28,6 @@ mod pool;
 mod refusal;
 pub mod request;
 pub mod sink;
-#[allow(dead_code, reason = "used with the next commit")]
 pub mod timeouts;
 pub mod tls;
 mod upload;

@@ -5,6 +5,7 @@
 //! tasks of connections. Not here: any decision.
 
 mod alarm;
+mod deadlines;
 mod effects;
 mod inputs;
 mod multiplexed;
@@ -22,6 +23,8 @@ use forebay_core::{
 use forebay_reactor::{Handle, Timer};
 
 use self::alarm::Alarm;
+pub(crate) use self::deadlines::Clocks;
+use self::deadlines::Deadlines;
 use crate::config::PoolConfig;
 use crate::connection::Link;
 use crate::error::{Code, Failure, Phase};
@@ -29,7 +32,7 @@ use crate::exchange::{Exchange, Exchanges};
 use crate::refusal;
 use crate::request::{Content, Submission};
 use crate::sink::{ConnectionNumber, PoolId, RequestId, Sink};
-use crate::timeouts::Limit;
+use crate::timeouts::{Limit, Whole};
 use crate::upload::Upload;
 
 /// What all pools of a driver share.
@@ -49,13 +52,6 @@ impl Shared {
     /// The core's time.
     fn now(&self) -> forebay_core::Instant {
         forebay_core::Instant::from_epoch(self.handle.now().saturating_duration_since(self.epoch))
-    }
-
-    /// Ends a request with a failure.
-    fn fail(&self, request: RequestId, failure: &Failure, via: Option<(ConnectionNumber, bool)>) {
-        if self.exchanges.remove(request).is_some() {
-            self.sink.fail(request, failure, via);
-        }
     }
 }
 
@@ -115,6 +111,7 @@ pub(crate) struct Pool {
     /// By the core's index.
     links: RefCell<Vec<Option<Rc<Link>>>>,
     alarm: RefCell<Timer>,
+    deadlines: Deadlines,
     /// Why the last dial failed; the core's failures name the connection.
     dial_failure: RefCell<Option<(ConnectionId, Failure)>>,
     closed: Cell<bool>,
@@ -136,6 +133,7 @@ impl Pool {
             upstream,
             links: RefCell::default(),
             alarm: RefCell::new(shared.handle.timer()),
+            deadlines: Deadlines::default(),
             dial_failure: RefCell::default(),
             closed: Cell::new(false),
             changed: Cell::new(false),
@@ -225,6 +223,8 @@ impl Pool {
                     Content::Stream(length) => Some(Rc::new(Upload::new(*length, self.config.body_buffer))),
                     Content::None | Content::Whole(_) => None,
                 };
+                let clocks = Clocks::new(Whole::of(submission.timeouts.as_deref(), &self.config), now);
+                let timed = clocks.is_some();
                 let exchange = Box::new(Exchange {
                     pool: self.clone(),
                     stream,
@@ -232,6 +232,7 @@ impl Pool {
                     submission,
                     head: Some(head),
                     upload,
+                    clocks,
                     phase: Phase::Queue,
                     link: None,
                     place: 0,
@@ -240,6 +241,9 @@ impl Pool {
                     failure: None,
                 });
                 let taken = self.shared.exchanges.insert(exchange).is_ok();
+                if taken && timed {
+                    self.clocks_begin(id);
+                }
                 let why = || Failure::new(Code::Internal, Phase::Admit, Class::Unprocessed, "request number in use");
                 (!taken).then(why)
             }
@@ -257,7 +261,7 @@ impl Pool {
 
     /// We give it up, wherever it is: the stream is reset, on HTTP/1.1 the connection with it.
     pub(crate) fn abandon(self: &Rc<Self>, request: RequestId, why: impl FnOnce(&Exchange) -> Failure) {
-        let Some(exchange) = self.shared.exchanges.remove(request) else {
+        let Some(exchange) = self.release(request) else {
             return;
         };
         self.core.borrow_mut().cancel(self.shared.now(), exchange.stream);

@@ -153,10 +153,10 @@ impl Submission {
         }
         let body = match (&self.body, upload) {
             _ if self.aim != Aim::Exchange => RequestBody::None,
-            (Content::Whole(bytes), _) => RequestBody::whole(bytes.clone()),
-            (Content::Stream(_), Some(upload)) => {
+            (Content::Whole(_) | Content::Stream(_), Some(upload)) => {
                 RequestBody::Stream { upload: upload.clone(), named: named_trailers(fields) }
             }
+            (Content::Whole(bytes), None) => RequestBody::whole(bytes.clone()),
             (Content::None | Content::Stream(_), _) => RequestBody::None,
         };
         match &body {

@@ -135,6 +135,11 @@ impl Upload {
         self.state.borrow().stopped
     }
 
+    /// The producer gave all of it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.state.borrow().whole
+    }
+
     /// The connection took all of it.
     pub(crate) fn is_drained(&self) -> bool {
         self.state.borrow().drained

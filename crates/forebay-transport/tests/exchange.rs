@@ -3,5 +3,11 @@
 
 mod support;
 
+#[path = "exchange/interim.rs"]
+mod interim;
+#[path = "exchange/timeouts.rs"]
+mod timeouts;
+#[path = "exchange/tunnel.rs"]
+mod tunnel;
 #[path = "exchange/upload.rs"]
 mod upload;

@@ -158,6 +158,24 @@ impl Script {
         self.step(Step::Request)
     }
 
+    /// `Step::Read`.
+    #[must_use]
+    pub fn read(self, bytes: u64) -> Self {
+        self.step(Step::Read(bytes))
+    }
+
+    /// `Step::ReadToEnd`.
+    #[must_use]
+    pub fn read_to_end(self) -> Self {
+        self.step(Step::ReadToEnd)
+    }
+
+    /// `Step::HalfClose`.
+    #[must_use]
+    pub fn half_close(self) -> Self {
+        self.step(Step::HalfClose)
+    }
+
     /// Sends bytes.
     #[must_use]
     pub fn send(self, bytes: impl AsRef<[u8]>) -> Self {

@@ -25,6 +25,7 @@ use hyper::client::conn::{TrySendError, http1};
 
 use super::reading::Reading;
 use super::sending::Current;
+use super::tunnel::Tunnel;
 use super::waiting::Waiting;
 use crate::body::RequestBody;
 use crate::connection::{Interrupted, Link, Order};
@@ -32,6 +33,7 @@ use crate::error::{Code, Failure, Phase, is_breach, is_reset, is_violation};
 use crate::io::{Io, Watch};
 use crate::pool::{Broken, Ended, Pool};
 use crate::sink::RequestId;
+use crate::upload::Upload;
 
 /// Smallest read buffer that hyper accepts, in bytes.
 const MIN_BUFFER: usize = 8 * 1024;
@@ -54,6 +56,16 @@ pub(super) enum Stage {
     Head(Waiting),
     Body(Box<Reading>),
     Ending(RequestId, StreamId),
+    /// The peer agreed to one: hyper has no more part in it.
+    Tunnel(RequestId, StreamId, Option<Rc<Upload>>),
+}
+
+/// What became of the connection.
+pub(crate) enum Done {
+    /// It is gone, and the pool knows.
+    Gone,
+    /// It goes on as a tunnel.
+    Tunnel,
 }
 
 /// What a step came to.
@@ -77,11 +89,11 @@ impl H1 {
         Ok(Self { hyper, over: None, send, watch, timer: pool.shared.handle.timer(), stage: Stage::Idle })
     }
 
-    /// Goes on until nothing moves. Ready: the connection is gone and the pool knows.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, pool: &Rc<Pool>, link: &Rc<Link>) -> Poll<()> {
+    /// Goes on until nothing moves.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, pool: &Rc<Pool>, link: &Rc<Link>) -> Poll<Done> {
         loop {
             if link.order() == Order::Close {
-                return Poll::Ready(());
+                return Poll::Ready(Done::Gone);
             }
             let step = match &self.stage {
                 Stage::Idle => self.idle(cx, pool, link),
@@ -91,11 +103,12 @@ impl H1 {
                     let (request, stream) = (*request, *stream);
                     self.ending(cx, pool, link, request, stream)
                 }
+                Stage::Tunnel(..) => return Poll::Ready(Done::Tunnel),
             };
             match step {
                 Step::Again => {}
                 Step::Wait => return Poll::Pending,
-                Step::Gone => return Poll::Ready(()),
+                Step::Gone => return Poll::Ready(Done::Gone),
             }
         }
     }
@@ -111,7 +124,17 @@ impl H1 {
                 Interrupted::Open { request: r.current.request, stream: r.current.stream, answered: r.head.is_none() }
             }
             Stage::Ending(request, stream) => Interrupted::Told { request: *request, stream: *stream },
+            Stage::Tunnel(request, stream, _) => {
+                Interrupted::Open { request: *request, stream: *stream, answered: true }
+            }
         }
+    }
+
+    /// What hyper leaves: the bytes that came behind the head are the tunnel's first.
+    pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
+        let Stage::Tunnel(request, stream, upload) = self.stage else { return None };
+        let parts = self.hyper.into_parts();
+        Some(Tunnel::new(request, stream, upload, parts.io, parts.read_buf))
     }
 
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
@@ -137,7 +160,7 @@ impl H1 {
         let Some((current, message)) = begun else {
             return Step::Again;
         };
-        self.watch.begin(message.method() == Method::HEAD);
+        self.watch.begin(message.method() == Method::HEAD, current.aim);
         let answer = Box::pin(self.send.try_send_request(message));
         self.stage = Stage::Head(Waiting { current, answer, awaits: None });
         Step::Again
@@ -178,7 +201,7 @@ impl H1 {
         let (request, stream, received) = match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Head(Waiting { current, .. }) => (current.request, current.stream, current.received),
             Stage::Body(reading) => (reading.current.request, reading.current.stream, 0),
-            Stage::Idle | Stage::Ending(..) => return Step::Gone,
+            Stage::Idle | Stage::Ending(..) | Stage::Tunnel(..) => return Step::Gone,
         };
         let ended = match failure.code {
             code if code.is_breach() => Ended::Violation,

@@ -26,6 +26,8 @@ pub(super) struct Head {
     old: bool,
     length: Option<u64>,
     coding: Option<Coding>,
+    /// 101 was asked for.
+    upgrades: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,11 +64,13 @@ impl Head {
             old: false,
             length: None,
             coding: None,
+            upgrades: false,
         }
     }
 
-    /// Before the first head of a response.
-    pub(super) fn begin(&mut self) {
+    /// Before the first head of a response; `upgrades`: 101 was asked for.
+    pub(super) fn begin(&mut self, upgrades: bool) {
+        self.upgrades = upgrades;
         self.padded = false;
         self.next();
     }
@@ -113,7 +117,7 @@ impl Head {
                     continue;
                 }
                 (self.status, self.old) = status_line(text)?;
-                if self.status == 101 {
+                if self.status == 101 && !self.upgrades {
                     return Err(Fault::Upgrade);
                 }
             } else if length == 0 {

@@ -15,6 +15,7 @@
 use super::chunks::{Chunks, Passed};
 use super::fault::Fault;
 use super::head::{Announced, Framing, Head};
+use crate::request::Aim;
 
 /// Interim responses for one request. Source: the bounds of the hostile upstream rows.
 const MAX_INTERIM: u32 = 100;
@@ -42,6 +43,8 @@ pub(crate) struct Meter {
     chunks: Chunks,
     /// The request was a HEAD.
     bodiless: bool,
+    /// What it was for.
+    aim: Aim,
     interim: u32,
     interim_bytes: usize,
 }
@@ -64,20 +67,22 @@ impl Meter {
             head: Head::new(),
             chunks: Chunks::new(),
             bodiless: false,
+            aim: Aim::Exchange,
             interim: 0,
             interim_bytes: 0,
         }
     }
 
     /// A request is about to be sent; `bodiless`: with HEAD.
-    pub(crate) fn begin(&mut self, bodiless: bool) {
+    pub(crate) fn begin(&mut self, bodiless: bool, aim: Aim) {
         debug_assert!(matches!(self.state, State::Idle | State::Failed(_)), "one request at a time");
         if self.state == State::Idle {
             self.state = State::Head;
             self.bodiless = bodiless;
+            self.aim = aim;
             self.interim = 0;
             self.interim_bytes = 0;
-            self.head.begin();
+            self.head.begin(aim == Aim::Upgrade);
         }
     }
 
@@ -138,6 +143,16 @@ impl Meter {
 
     /// What follows a head.
     fn after(&mut self, head: Announced) -> Result<State, Fault> {
+        let tunnel = match self.aim {
+            Aim::Exchange => false,
+            // Without that wish the head is refused.
+            Aim::Upgrade => head.status == 101,
+            Aim::Connect => (200..300).contains(&head.status),
+        };
+        if tunnel {
+            // What follows is no message: it passes until the connection ends.
+            return Ok(State::Close);
+        }
         if head.status < 200 {
             self.interim += 1;
             self.interim_bytes += head.bytes;

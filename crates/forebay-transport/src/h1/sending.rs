@@ -12,15 +12,16 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use forebay_core::StreamId;
-use http::header::HOST;
+use forebay_core::{Class, StreamId};
+use http::header::{HOST, HeaderValue, UPGRADE};
 use http::{HeaderMap, Request, StatusCode};
 
 use crate::body::{RequestBody, Sending};
+use crate::error::{Code, Failure, Phase};
 use crate::exchange::Exchange;
 use crate::io::Watch;
 use crate::pool::Pool;
-use crate::request::Content;
+use crate::request::{Aim, Content};
 use crate::sink::RequestId;
 use crate::timeouts::OnWire;
 use crate::upload::Upload;
@@ -52,6 +53,11 @@ pub(super) enum Awaits {
 pub(super) struct Current {
     pub(super) request: RequestId,
     pub(super) stream: StreamId,
+    pub(super) aim: Aim,
+    /// What an upgrade asks for.
+    protocol: Option<HeaderValue>,
+    /// What goes into a tunnel.
+    pub(super) inward: Option<Rc<Upload>>,
     pub(super) timeouts: OnWire,
     /// Bytes on the wire before this request.
     pub(super) before: u64,
@@ -113,6 +119,9 @@ impl Current {
         let current = Self {
             request: submission.id,
             stream,
+            aim: submission.aim,
+            protocol: if submission.aim == Aim::Upgrade { message.headers().get(UPGRADE).cloned() } else { None },
+            inward: if submission.aim == Aim::Exchange { None } else { exchange.upload.clone() },
             timeouts: OnWire::of(submission.timeouts.as_deref(), &pool.config),
             before,
             received: watch.received(),
@@ -171,9 +180,25 @@ impl Current {
         self.held = false;
     }
 
+    /// Whether a final head with `status` and `fields` opens a tunnel. An error: it opens one that was not asked for.
+    pub(super) fn opens_tunnel(&self, status: StatusCode, fields: &HeaderMap) -> Result<bool, Failure> {
+        match self.aim {
+            Aim::Exchange => Ok(false),
+            Aim::Connect => Ok(status.is_success()),
+            Aim::Upgrade if status != StatusCode::SWITCHING_PROTOCOLS => Ok(false),
+            Aim::Upgrade => {
+                let granted = fields.get(UPGRADE).map(HeaderValue::as_bytes).unwrap_or_default();
+                let asked = self.protocol.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
+                let text = "101 with another protocol than was asked for";
+                let other = || Failure::new(Code::UnexpectedUpgrade, Phase::Head, Class::Never, text);
+                granted.eq_ignore_ascii_case(asked).then_some(true).ok_or_else(other)
+            }
+        }
+    }
+
     /// The final response makes the rest of the body useless. A produced one is told so.
     pub(super) fn stop(&mut self, pool: &Pool) {
-        if let Some(upload) = self.sending.stream()
+        if let Some(upload) = self.sending.stream().or(self.inward.as_ref())
             && !(upload.is_drained() || upload.is_stopped())
         {
             upload.stop();

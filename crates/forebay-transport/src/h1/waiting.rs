@@ -18,6 +18,7 @@ use super::sending::{Awaits, Current};
 use crate::connection::Link;
 use crate::error::{Code, Failure, Phase, h1_head_failure};
 use crate::pool::Pool;
+use crate::request::Aim;
 use crate::sink::Head;
 
 /// A request without its final head.
@@ -36,10 +37,13 @@ impl H1 {
         };
         let again = waiting.current.advance(pool, &self.watch);
         match waiting.answer.as_mut().poll(cx) {
-            Poll::Ready(Ok(response)) => {
-                self.arrived(pool, link, response);
-                Step::Again
-            }
+            Poll::Ready(Ok(response)) => match waiting.current.opens_tunnel(response.status(), response.headers()) {
+                Ok(tunnel) => {
+                    self.arrived(pool, link, response, tunnel);
+                    Step::Again
+                }
+                Err(failure) => self.fail(pool, link, failure),
+            },
             Poll::Ready(Err(error)) => {
                 let written = error.message().is_none() && self.watch.written() > waiting.current.before;
                 if written || error.error().is_user() {
@@ -89,21 +93,23 @@ impl H1 {
         self.fail(pool, link, failure)
     }
 
-    fn arrived(&mut self, pool: &Rc<Pool>, link: &Rc<Link>, response: Response<Incoming>) {
+    fn arrived(&mut self, pool: &Rc<Pool>, link: &Rc<Link>, response: Response<Incoming>, tunnel: bool) {
         let (parts, body) = response.into_parts();
         let Stage::Head(Waiting { mut current, .. }) = std::mem::replace(&mut self.stage, Stage::Idle) else {
             return;
         };
         let (queued, waited) = pool.head_arrived(current.request, current.stream, parts.status);
-        if closes(parts.version, &parts.headers) {
+        if !tunnel && closes(parts.version, &parts.headers) {
             pool.peer_closes(link);
         }
-        if let Some(hint) = keep_alive_hint(&parts.headers) {
+        if tunnel {
+            pool.tunnel_opened(link, current.request);
+        } else if let Some(hint) = keep_alive_hint(&parts.headers) {
             pool.keep_alive_hint(link, hint);
         }
         let reason = parts.extensions.get::<hyper::ext::ReasonPhrase>().map(|r| Bytes::copy_from_slice(r.as_bytes()));
         let body_length = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        if current.ends_with(parts.status) {
+        if !tunnel && (current.aim != Aim::Exchange || current.ends_with(parts.status)) {
             current.stop(pool);
         }
         let head = Head {
@@ -115,8 +121,14 @@ impl H1 {
             queued,
             waited,
             body_length,
-            tunnel: false,
+            tunnel,
         };
+        if tunnel {
+            self.timer.clear();
+            pool.shared.sink.head(current.request, &head);
+            self.stage = Stage::Tunnel(current.request, current.stream, current.inward);
+            return;
+        }
         set(&mut self.timer, pool, current.timeouts.body_idle);
         self.stage = Stage::Body(Box::new(Reading::new(current, head, body)));
     }

@@ -25,6 +25,7 @@ impl Alarm {
                 return Poll::Pending;
             }
             pool.core.borrow_mut().timeout(pool.shared.now());
+            pool.expire();
             pool.turn();
         }
     }

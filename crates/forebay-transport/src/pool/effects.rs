@@ -9,6 +9,7 @@ use crate::connection::{Connection, Link};
 use crate::error::{Code, Failure};
 use crate::refusal;
 use crate::sink::RequestId;
+use crate::timeouts::Limit;
 
 impl Pool {
     /// Ends a batch of inputs: lets the core serve what waits, does what it says, sets the alarm.
@@ -22,11 +23,18 @@ impl Pool {
         self.dial_failure.take();
         self.tell();
         self.mark();
-        let deadline = self.core.borrow().next_deadline();
+        self.set_alarm();
+    }
+
+    /// For what is due first: in the core, or of an exchange.
+    pub(super) fn set_alarm(&self) {
+        if self.closed.get() {
+            return;
+        }
+        let core = self.core.borrow().next_deadline().map(|at| self.shared.epoch + at.since_epoch());
         let mut alarm = self.alarm.borrow_mut();
-        match deadline {
-            _ if self.closed.get() => {}
-            Some(at) => alarm.reset(self.shared.epoch + at.since_epoch()),
+        match core.into_iter().chain(self.deadlines.first()).min() {
+            Some(at) => alarm.reset(at),
             None => alarm.clear(),
         }
     }
@@ -78,7 +86,8 @@ impl Pool {
                 }
                 Some(Event::Draining { connection, reason, .. }) => {
                     tracing::debug!(pool = %self.config.name, ?connection, ?reason, "draining");
-                    if let Some(link) = self.link(connection) {
+                    // That of a tunnel is nobody else's any more.
+                    if let Some(link) = self.link(connection).filter(|link| !link.is_tunnel()) {
                         self.shared.sink.draining(self.id, link.number, reason);
                     }
                 }
@@ -154,8 +163,11 @@ impl Pool {
     }
 
     fn fail(&self, request: RequestId, failure: StreamFailure) {
-        let known = self.shared.exchanges.with(request, |e| (e.failure.take(), e.submission.priority));
-        let (known, priority) = known.unwrap_or_default();
+        let known = self.shared.exchanges.with(request, |e| {
+            let queue = e.submission.timeouts.as_deref().map(|t| t.queue);
+            (e.failure.take(), e.submission.priority, queue)
+        });
+        let (known, priority, queue) = known.unwrap_or_default();
         let dial = self
             .dial_failure
             .borrow()
@@ -171,10 +183,18 @@ impl Pool {
                     Some(link) => self.connect_timed_out(&link),
                     None => refusal::refused(failure.reason, &self.config, priority, failure.class),
                 };
-                (told, None)
+                match queue {
+                    Some(Limit::After(limit)) if told.code == Code::QueueTimeout => {
+                        let ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+                        (told.with_number(ms), None)
+                    }
+                    _ => (told, None),
+                }
             }
         };
-        self.shared.fail(request, &told, via);
+        if self.release(request).is_some() {
+            self.shared.sink.fail(request, &told, via);
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use forebay_core::{Class, ConnectFailure, ConnectFailureReason, ConnectionEnd, Stat, StreamEnd, StreamId};
+use forebay_core::{
+    Class, ConnectFailure, ConnectFailureReason, ConnectionEnd, DrainReason, Stat, StreamEnd, StreamId,
+};
 use http::{Request, StatusCode};
 
 use super::{Broken, Ended, Pool};
@@ -25,7 +27,9 @@ impl Pool {
         make: impl FnOnce(Request<()>, &mut Exchange) -> R,
     ) -> Option<R> {
         let now = self.shared.handle.now();
-        self.shared.exchanges.with(request, |e| {
+        let mut timed = false;
+        let begun = self.shared.exchanges.with(request, |e| {
+            timed = e.clocks.is_some();
             e.bound = now;
             e.link = Some(link.clone());
             e.phase = if e.submission.body == Content::None { Phase::Head } else { Phase::Send };
@@ -35,7 +39,11 @@ impl Pool {
             // A repeat is built again from what was submitted, which was good the first time.
             let head = e.head.take().or_else(|| e.submission.head().ok())?;
             Some(make(head, e))
-        })?
+        });
+        if timed {
+            self.clocks_bound(request);
+        }
+        begun?
     }
 
     /// How far the exchange has come, for failures that do not come from its connection.
@@ -59,6 +67,9 @@ impl Pool {
         let now = self.shared.handle.now();
         let waits = self.shared.exchanges.with(request, |e| {
             e.phase = Phase::Body;
+            if let Some(clocks) = &mut e.clocks {
+                clocks.heard(now);
+            }
             e.waits(now)
         });
         waits.unwrap_or_default()
@@ -66,7 +77,7 @@ impl Pool {
 
     /// The exchange is complete and its caller was told. With it the connection may have ended.
     pub(crate) fn finished(self: &Rc<Self>, link: &Link, request: RequestId, stream: StreamId, ended: Option<Ended>) {
-        self.shared.exchanges.remove(request);
+        self.release(request);
         let now = self.shared.now();
         {
             let mut core = self.core.borrow_mut();
@@ -90,6 +101,7 @@ impl Pool {
             response_started: started,
         };
         let fault = failure.code;
+        self.clocks_try_failed(request);
         let begun = self.shared.exchanges.with(request, |e| {
             e.failure = Some((failure, Some((link.number, reused))));
             e.link = None;
@@ -159,6 +171,14 @@ impl Pool {
         self.turn();
     }
 
+    /// The peer agreed to a tunnel: no other request can use the connection, and only the duration is limited.
+    pub(crate) fn tunnel_opened(self: &Rc<Self>, link: &Link, request: RequestId) {
+        link.become_tunnel();
+        self.clocks_tunnel(request);
+        self.core.borrow_mut().drain_connection(self.shared.now(), link.id, DrainReason::Manual);
+        self.turn();
+    }
+
     /// The peer said that it will close after this response.
     pub(crate) fn peer_closes(self: &Rc<Self>, link: &Link) {
         self.core.borrow_mut().go_away(self.shared.now(), link.id);
@@ -203,6 +223,9 @@ impl Pool {
         let taken = self.shared.exchanges.with(request, |e| {
             let taken = e.credit.min(wanted as u64);
             e.credit -= taken;
+            if let Some(clocks) = &mut e.clocks {
+                clocks.heard(self.shared.handle.now());
+            }
             taken
         });
         // Nobody waits for it any more: let it pass.

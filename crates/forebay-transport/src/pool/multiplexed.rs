@@ -75,7 +75,7 @@ impl Pool {
 
     /// The exchange is complete and its caller was told.
     pub(crate) fn stream_whole(&self, request: RequestId, stream: StreamId) {
-        self.shared.exchanges.remove(request);
+        self.release(request);
         self.core.borrow_mut().stream_ended(self.core_now(), stream, StreamEnd::Complete);
     }
 
@@ -94,6 +94,7 @@ impl Pool {
         let (class, reason) = (failure.class, refusal::reason_of(failure.code));
         let end = StreamEnd::Failed { class, reason, response_started: started };
         let timed_out = failure.code == Code::HeadersTimeout;
+        self.clocks_try_failed(request);
         self.shared.exchanges.with(request, |e| {
             e.failure = Some((failure, Some((link.number, reused))));
             e.link = None;

@@ -10,7 +10,7 @@ const BOUNDS: Bounds = Bounds { head_bytes: 64 * 1024, head_fields: 100 };
 /// The bytes that passed, and the fault, when they come in these pieces.
 fn meter<'a>(bodiless: bool, pieces: impl IntoIterator<Item = &'a [u8]>) -> (usize, Option<Fault>, Meter) {
     let mut meter = Meter::new(BOUNDS);
-    meter.begin(bodiless);
+    meter.begin(bodiless, Aim::Exchange);
     let mut passed = 0;
     for piece in pieces {
         let good = meter.pass(piece);
@@ -143,7 +143,7 @@ fn a_response_ends_where_its_framing_says() {
         }
     }
     let (_, _, mut used) = meter(false, [&b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx"[..]]);
-    used.begin(true);
+    used.begin(true, Aim::Exchange);
     assert_eq!(used.pass(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"), 38, "the next one");
     assert_eq!((used.pass(b"x"), used.fault()), (0, Some(Fault::Stray)));
 }
