@@ -1,13 +1,14 @@
 // npm run bench: Forebay on both runners, undici's Pool, node:http and fetch, in one run.
 //
-//   npm run bench -- [--quick] [--bodies 100,16384] [--in-flight 1,50] [--rounds 5] [--ms 1000] [--upstream nginx|testkit] [--upload] [--out folder]
+//   npm run bench -- [--quick] [--clients a,b | fetch-shape] [--bodies 100,16384] [--in-flight 1,50] [--rounds 5] [--ms 1000]
+//     [--upstream nginx|testkit] [--upload] [--out folder]
 //
 // Each measurement has a process of its own, on one processor where that can be chosen; the peers take turns within a round, so that
 // whatever else the machine does hits all of them. Result: JSON, Markdown and SVG in bench/report (docs in bench/README.md).
 
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { CLIENT_NAMES, type ClientName, isClientName } from './lib/clients.js'
+import { CLIENT_NAMES, type ClientName, FETCH_CLIENTS, isClientName, USUAL_CLIENTS } from './lib/clients.js'
 import { measure } from './lib/measure.js'
 import { CLIENT_CPU } from './lib/pin.js'
 import { endProgress, progress } from './lib/progress.js'
@@ -32,7 +33,7 @@ const bodies = numbers(values.bodies ?? (quick ? '100,16384' : '100,16384,262144
 const inFlights = numbers(values['in-flight'] ?? (quick ? '1,50' : '1,10,50,256'))
 const rounds = Number(values.rounds ?? (quick ? 3 : 5))
 const milliseconds = Number(values.ms ?? (quick ? 500 : 1_000))
-const clients = (values.clients?.split(',') ?? [...CLIENT_NAMES]).map(clientName)
+const clients = clientsOf(values.clients)
 
 const upstream = await startUpstream(
   bodies,
@@ -91,6 +92,11 @@ function numbers(text: string): number[] {
     if (Number.isInteger(value) && value > 0) return value
     throw new Error(`a list of whole numbers from 1, not ${text}`)
   })
+}
+
+function clientsOf(list: string | undefined): readonly ClientName[] {
+  if (list === undefined) return USUAL_CLIENTS
+  return list === 'fetch-shape' ? FETCH_CLIENTS : list.split(',').map(clientName)
 }
 
 function clientName(text: string): ClientName {

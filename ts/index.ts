@@ -39,6 +39,8 @@ export {
   TimeoutError,
   UnavailableError,
 } from './errors/errors.js'
+export type { FetchInit, FetchOptions } from './fetch/call.js'
+export { exchangeOf } from './fetch/fetch.js'
 export { Pool } from './pool/origin-pool.js'
 export type { StreamResult, StreamSink } from './pool/pipe.js'
 export type { AbstractPool, CloseOptions, DrainReason, PoolEvents } from './pool/pool.js'

@@ -7,11 +7,36 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { request as ask, Agent as HttpAgent } from 'node:http'
 import { Pool } from 'forebay'
-import { Pool as UndiciPool } from 'undici'
+import { Pool as UndiciPool, fetch as undiciFetch } from 'undici'
 
 /** The peers, in the order of the tables. */
-export const CLIENT_NAMES = ['forebay-thread', 'forebay-event-loop', 'undici', 'node-http', 'fetch'] as const
+export const CLIENT_NAMES = [
+  'forebay-thread',
+  'forebay-event-loop',
+  'undici',
+  'node-http',
+  'forebay-fetch-thread',
+  'forebay-fetch-event-loop',
+  'undici-fetch',
+  'fetch',
+] as const
 export type ClientName = (typeof CLIENT_NAMES)[number]
+
+/** Those of a run that names none. */
+export const USUAL_CLIENTS: readonly ClientName[] = [
+  'forebay-thread',
+  'forebay-event-loop',
+  'undici',
+  'node-http',
+  'fetch',
+]
+/** What `--clients fetch-shape` stands for: everyone's fetch. */
+export const FETCH_CLIENTS: readonly ClientName[] = [
+  'forebay-fetch-thread',
+  'forebay-fetch-event-loop',
+  'undici-fetch',
+  'fetch',
+]
 
 export interface Client {
   /** Sends one request; gives the number of bytes in the body. */
@@ -36,6 +61,12 @@ export function createClient(name: ClientName, url: URL, connections: number, up
       return undici(url, connections, upload)
     case 'node-http':
       return nodeHttp(url, connections, upload)
+    case 'forebay-fetch-thread':
+      return forebayFetch('thread', url, connections, upload)
+    case 'forebay-fetch-event-loop':
+      return forebayFetch('event-loop', url, connections, upload)
+    case 'undici-fetch':
+      return undicisFetch(url, connections, upload)
     case 'fetch':
       return builtInFetch(url, upload)
   }
@@ -71,6 +102,46 @@ function undici(url: URL, connections: number, upload: Uint8Array | null): Clien
     },
     opened: () => opened,
     close: () => pool.close(),
+  }
+}
+
+function forebayFetch(
+  runOn: 'thread' | 'event-loop',
+  url: URL,
+  connections: number,
+  upload: Uint8Array | null,
+): Client {
+  const pool = new Pool(url.origin, { runOn, limits: { maxConnections: connections } })
+  const { fetch } = pool
+  return {
+    async send() {
+      const response = await (upload === null ? fetch(url) : fetch(url, { method: 'POST', body: upload }))
+      expectOk(response.status)
+      return (await response.arrayBuffer()).byteLength
+    },
+    opened: () => pool.stats.cxTotal,
+    close: () => pool.close(),
+  }
+}
+
+/** The npm package's, on a pool as in `undici`. */
+function undicisFetch(url: URL, connections: number, upload: Uint8Array | null): Client {
+  const dispatcher = new UndiciPool(url.origin, { connections, pipelining: 1 })
+  let opened = 0
+  dispatcher.on('connect', () => {
+    opened += 1
+  })
+  return {
+    async send() {
+      const response = await undiciFetch(
+        url,
+        upload === null ? { dispatcher } : { dispatcher, method: 'POST', body: upload },
+      )
+      expectOk(response.status)
+      return (await response.arrayBuffer()).byteLength
+    },
+    opened: () => opened,
+    close: () => dispatcher.close(),
   }
 }
 

@@ -38,8 +38,12 @@ const FIGURES: readonly (readonly [Figure, title: string, unit: string, file: st
   ['perSecond', 'Requests per second', 'higher is better', 'throughput'],
 ]
 
-/** The peer that the others are compared with. */
-const REFERENCE: ClientName = 'undici'
+/** The peer that the others are compared with: the first of these that runs. */
+const REFERENCES: readonly ClientName[] = ['undici', 'undici-fetch']
+
+function referenceOf(run: Run): ClientName | undefined {
+  return REFERENCES.find(name => run.cells.some(({ client }) => client === name))
+}
 
 /** Writes everything into `folder`; gives the Markdown. */
 export async function writeReport(folder: string, run: Run): Promise<string> {
@@ -76,7 +80,7 @@ function asMarkdown(run: Run, machine: string): string {
   const method =
     `${run.rounds} interleaved rounds of ${run.milliseconds} ms, upstream ${run.upstream}, each client in a process of its own` +
     `${run.pinned ? ' on one processor, the upstream on another' : ''}. Medians; in brackets the lowest and the highest round. ` +
-    'Times in microseconds; CPU per request; `x` is the median over the rounds of the ratio to undici in the same round.'
+    `Times in microseconds; CPU per request; \`x\` is the median over the rounds of the ratio to ${referenceOf(run) ?? 'undici'} in the same round.`
   const tables = bodiesOf(run).flatMap(bytes =>
     inFlightsOf(run).map(inFlight => {
       const rows = run.cells
@@ -123,8 +127,9 @@ function spreadText(values: readonly number[]): string {
 }
 
 function ratioText(run: Run, cell: Cell, figure: Figure): string {
+  const peer = referenceOf(run)
   const reference = run.cells.find(
-    other => other.client === REFERENCE && other.bytes === cell.bytes && other.inFlight === cell.inFlight,
+    other => other.client === peer && other.bytes === cell.bytes && other.inFlight === cell.inFlight,
   )
   if (reference === undefined) return '-'
   const ours = valuesOf(cell, figure)

@@ -8,9 +8,12 @@ import type { Duplex } from 'node:stream'
 import type { PoolOptions } from '../config/options.js'
 import type { PoolConfig } from '../config/parsed.js'
 import { fieldsOf, readMs } from '../config/read.js'
+import type { FetchInit } from '../fetch/call.js'
+import { type FetchTarget, type FetchUpstreams, fetchThrough } from '../fetch/fetch.js'
 import type { ConnectOptions } from '../request/connect.js'
 import type { RequestOptions } from '../request/request.js'
 import type { PoolResponse, ResponseHead } from '../response/response.js'
+import { decompressed } from './decompress.js'
 import { NativePool } from './native-pool.js'
 import { pipeResponse, type StreamResult, type StreamSink } from './pipe.js'
 import type { AbstractPool, CloseOptions, PoolEvents } from './pool.js'
@@ -19,6 +22,11 @@ import type { PoolStats } from './stats.js'
 /** A pool of connections to one origin. */
 export class Pool extends EventEmitter<PoolEvents> implements AbstractPool {
   readonly kind = 'pool' as const
+  /**
+   * The platform's `fetch`, through this pool. Bound: it can be passed on as it is. Takes a path, or a URL of the pool's origin; what is
+   * elsewhere, a redirect too, is refused. See docs/fetch.md.
+   */
+  readonly fetch: (input: string | URL | Request, init?: FetchInit) => Promise<Response>
   readonly #pool: NativePool
 
   /** `origin`: `http:` or `https:`, without path or user. A bad option throws a `ConfigError`. */
@@ -26,6 +34,11 @@ export class Pool extends EventEmitter<PoolEvents> implements AbstractPool {
     super()
     this.#pool = new NativePool(origin, options, new WeakRef(this))
     abandoned.register(this, this.#pool)
+    // It holds the handle: whoever has it has the pool.
+    const { origin: base, maxReadSize } = this.#pool.config
+    const target: FetchTarget = { request: request => this.request(request), maxReadSize }
+    const upstreams: FetchUpstreams = { base, at: at => (at === base ? target : null) }
+    this.fetch = (input, init) => fetchThrough(upstreams, input, init)
   }
 
   /** The options, parsed: every field, frozen. */
@@ -46,11 +59,11 @@ export class Pool extends EventEmitter<PoolEvents> implements AbstractPool {
   }
 
   request(options: RequestOptions): Promise<PoolResponse> {
-    return this.#pool.request(options)
+    return options?.decompress === true ? decompressed(this.#pool, options) : this.#pool.request(options)
   }
 
   async stream(options: RequestOptions, sink: StreamSink): Promise<StreamResult> {
-    return pipeResponse(await this.#pool.request(options), sink)
+    return pipeResponse(await this.request(options), sink)
   }
 
   /**

@@ -4,6 +4,7 @@
 
 import type { Priority } from '../errors/attempt.js'
 import type { ForebayError, LimitName } from '../errors/errors.js'
+import type { FetchInit } from '../fetch/call.js'
 import type { RequestOptions } from '../request/request.js'
 import type { ConnectionInfo } from '../response/connection.js'
 import type { PoolResponse } from '../response/response.js'
@@ -23,6 +24,8 @@ export interface AbstractPool extends AsyncDisposable {
   request(options: RequestOptions): Promise<PoolResponse>
   /** Sends a request and writes the body of its response into what `sink` gives, no faster than that takes it. */
   stream(options: RequestOptions, sink: StreamSink): Promise<StreamResult>
+  /** The platform's `fetch`, through this pool: follows redirects within it, decodes bodies. Bound. */
+  readonly fetch: (input: string | URL | Request, init?: FetchInit) => Promise<Response>
   /** Takes no more requests and lets the others finish, bodies that are still to be read included. */
   close(options?: CloseOptions): Promise<void>
   /** Ends every request with `FB_POOL_CLOSED`, `error` as its cause. */

@@ -239,3 +239,15 @@ export function readHeaders(value: unknown): ReadHeaders | null {
   if (typeof iterate !== 'function') throw new RequestError('headers', 'not iterable')
   return Array.from(value as Iterable<unknown>)
 }
+
+/** `headers` with one more field, unless it has one of this name (lower case) already. */
+export function withDefault(headers: HeadersInput | undefined, name: string, value: string): HeadersInput {
+  const read = readHeaders(headers)
+  if (read === null) return { [name]: value }
+  if (!Array.isArray(read)) {
+    const has = Object.keys(read).some(key => key.toLowerCase() === name)
+    return has ? (read as HeadersInput) : { ...(read as Record<string, HeaderValue>), [name]: value }
+  }
+  const has = read.some(pair => Array.isArray(pair) && typeof pair[0] === 'string' && pair[0].toLowerCase() === name)
+  return has ? read : [...read, [name, value]]
+}

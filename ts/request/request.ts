@@ -85,6 +85,12 @@ export interface ExchangeOptions extends RequestTimeouts {
    * @default the pool's
    */
   readonly maxReadSize?: number | undefined
+  /**
+   * Whether gzip, deflate, br and (from Node 22.15) zstd are undone as the body is read, and asked for unless `headers` has an
+   * `accept-encoding`. The fields of the response stay as received. `maxReadSize` then bounds the decoded bytes.
+   * @default false
+   */
+  readonly decompress?: boolean | undefined
 }
 
 /** A request to a pool. */
@@ -169,13 +175,17 @@ export class OutgoingRequest {
           high = readPriority(value)
           break
         case 'idempotent':
-          idempotent = readIdempotent(value)
+          idempotent = readFlag('idempotent', value)
           break
         case 'authority':
           if (value !== undefined) authority = canonicalAuthority(value, rules.scheme)
           break
         case 'maxReadSize':
           if (value !== undefined) maxReadSize = readMaxReadSize(value)
+          break
+        case 'decompress':
+          // What it does is done around a request (`pool/decompress.ts`).
+          readFlag('decompress', value)
           break
         default:
           extras ??= new RequestExtras()
@@ -339,10 +349,10 @@ function readPriority(value: unknown): boolean {
   throw new RequestError('priority', "expected 'default' or 'high'")
 }
 
-function readIdempotent(value: unknown): boolean | null {
+function readFlag(name: string, value: unknown): boolean | null {
   if (value === undefined) return null
   if (typeof value === 'boolean') return value
-  throw new RequestError('idempotent', 'expected true or false')
+  throw new RequestError(name, 'expected true or false')
 }
 
 function readMaxReadSize(value: unknown): number {
