@@ -32,3 +32,10 @@ test('limits-and-errors', async t => {
   ]
   t.deepEqual((await run('limits-and-errors', upstream.origin)).split('\n'), expected)
 })
+
+test('fetch', async t => {
+  const upstream = await startTestkit()
+  t.teardown(() => upstream.stop())
+  const expected = ['bytes 1000', 'true 200 true', 'terminated FB_BODY_TOO_LARGE', '']
+  t.deepEqual((await run('fetch', upstream.origin)).split('\n'), expected)
+})

@@ -180,12 +180,17 @@ type Pairs = readonly (readonly [name: string, value: string])[]
 
 const USER_AGENT = ['user-agent', 'forebay'] as const
 const ACCEPT = ['accept', '*/*'] as const
-const PLAIN_HTTP: Pairs = [ACCEPT, USER_AGENT, ['accept-encoding', acceptable('http')]]
-const PLAIN_HTTPS: Pairs = [ACCEPT, USER_AGENT, ['accept-encoding', acceptable('https')]]
+/** What a fetch adds, by scheme; made with the first. */
+const USUAL: { http: Pairs | null; https: Pairs | null } = { http: null, https: null }
+
+function usualFields(scheme: 'http' | 'https'): Pairs {
+  USUAL[scheme] ??= [ACCEPT, USER_AGENT, ['accept-encoding', acceptable(scheme)]]
+  return USUAL[scheme]
+}
 
 /** The caller's fields, and those that a fetch adds where they are missing. */
 function fieldsOf({ location, fields, body, rare }: FetchCall): Pairs {
-  const usual = location.origin.startsWith('https:') ? PLAIN_HTTPS : PLAIN_HTTP
+  const usual = usualFields(location.origin.startsWith('https:') ? 'https' : 'http')
   if (fields.isEmpty && body === null && rare === NO_RARE) return usual
   const added: (readonly [string, string])[] = []
   const contentType = body === null ? '' : body.contentType

@@ -41,23 +41,19 @@ function plainPath(input: string, base: string): string | null {
   return PLAIN.test(path) && !DOTS.test(path) ? path : null
 }
 
-/** The parts of a URL, without its fragment. */
+/** The parts of a URL that has neither user nor password, without its fragment. */
 export function locateUrl(url: URL): Location {
   const { origin, hash, href } = url
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new TypeError(`a pool speaks http: and https:, not ${url.protocol}`)
   }
   const end = hash === '' ? withoutEmptyHash(href) : href.length - hash.length
-  return { origin, path: url.username === '' && url.password === '' ? href.slice(origin.length, end) : pathOf(url) }
+  return { origin, path: href.slice(origin.length, end) }
 }
 
 /** `URL` shows no hash for a `#` with nothing behind it. */
 function withoutEmptyHash(href: string): number {
   return href.endsWith('#') ? href.length - 1 : href.length
-}
-
-function pathOf(url: URL): string {
-  return url.pathname + url.search
 }
 
 function parse(input: string, base: string | null): URL {

@@ -26,6 +26,7 @@ export function follow(call: FetchCall, response: PoolResponse, count: number): 
   const { status } = response
   const before = call.location
   const url = new URL(utf8(field), before.origin + before.path)
+  if (url.username !== '' || url.password !== '') throw new Error('the place has a user or a password')
   const location = locateUrl(url)
   if (count >= MAX_REDIRECTS) throw new Error('redirect count exceeded')
   if (status !== 303 && call.body !== null && !call.body.again) {

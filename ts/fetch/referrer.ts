@@ -14,7 +14,7 @@ export function refererOf(referrer: string, policy: string, url: string): string
   const whole = from.href
   const origin = `${from.origin}/`
   const isSame = from.origin === to.origin
-  const isWeaker = from.protocol === 'https:' && to.protocol === 'http:'
+  const isWeaker = isTrustworthy(from) && !isTrustworthy(to)
   switch (policy) {
     case 'no-referrer':
       return null
@@ -34,4 +34,9 @@ export function refererOf(referrer: string, policy: string, url: string): string
       if (isSame) return whole
       return isWeaker ? null : origin
   }
+}
+
+/** Source: Secure Contexts, section 3.1. */
+function isTrustworthy({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || /^(?:(?:.*\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname)
 }

@@ -86,7 +86,7 @@ export interface ExchangeOptions extends RequestTimeouts {
    */
   readonly maxReadSize?: number | undefined
   /**
-   * Whether gzip, deflate, br and (from Node 22.15) zstd are undone as the body is read, and asked for unless `headers` has an
+   * Whether gzip, deflate, br and (from Node 24) zstd are undone as the body is read, and asked for unless `headers` has an
    * `accept-encoding`. The fields of the response stay as received. `maxReadSize` then bounds the decoded bytes.
    * @default false
    */

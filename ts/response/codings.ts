@@ -12,18 +12,39 @@ export type Coding = 'gzip' | 'deflate' | 'br' | 'zstd'
 /** Codings of one body. Source: browsers and Node's fetch allow five; each one more multiplies what a small body can grow to. */
 export const MAX_CODINGS = 5
 
-/** Zstandard came to Node with 22.15 and 23.8; types of Node 20 do not have it. */
+/** Types of Node 20 do not have it. */
 type MakeZstd = () => Transform
-const createZstd: unknown = Reflect.get(zlib, 'createZstdDecompress')
-const zstd: MakeZstd | null = typeof createZstd === 'function' ? () => createZstd.call(zlib) : null
+let zstd: MakeZstd | null | undefined
+
+/**
+ * What undoes zstd; null where this Node has it not (before 22.15), or takes a body that ends too early for a whole one (22): a part
+ * must not pass for the whole.
+ */
+function zstdOfNode(): MakeZstd | null {
+  const create: unknown = Reflect.get(zlib, 'createZstdDecompress')
+  const decompress: unknown = Reflect.get(zlib, 'zstdDecompressSync')
+  if (typeof create !== 'function' || typeof decompress !== 'function') return null
+  try {
+    decompress.call(zlib, ZSTD_BEGINNING)
+  } catch {
+    return () => create.call(zlib)
+  }
+  return null
+}
+
+/** The magic number of a frame, without the frame. Source: RFC 8878, section 3.1.1. */
+const ZSTD_BEGINNING: Uint8Array = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd])
 
 /** Whether this Node can undo zstd. */
-export const HAS_ZSTD: boolean = zstd !== null
+export function hasZstd(): boolean {
+  if (zstd === undefined) zstd = zstdOfNode()
+  return zstd !== null
+}
 
 /** What to ask an upstream for. Not br and zstd over plain http, as browsers and Node's fetch do: some proxies spoil them. */
 export function acceptable(scheme: 'http' | 'https'): string {
   if (scheme === 'http') return 'gzip, deflate'
-  return HAS_ZSTD ? 'br, zstd, gzip, deflate' : 'br, gzip, deflate'
+  return hasZstd() ? 'br, zstd, gzip, deflate' : 'br, gzip, deflate'
 }
 
 /** The codings of a `content-encoding`, in the order in which they were applied; none where one is not known. Null: too many. */
@@ -52,7 +73,7 @@ function known(name: string): Coding | 'identity' | null {
     case 'identity':
       return name
     case 'zstd':
-      return HAS_ZSTD ? name : null
+      return hasZstd() ? name : null
     default:
       return null
   }
@@ -72,7 +93,7 @@ export function decoder(coding: Coding, first: Uint8Array): Transform {
     case 'br':
       return zlib.createBrotliDecompress(EAGER_BROTLI)
     case 'zstd':
-      if (zstd === null) throw new TypeError('this Node has no zstd')
+      if (!zstd) throw new TypeError('this Node has no zstd')
       return zstd()
   }
 }
