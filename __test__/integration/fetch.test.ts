@@ -1,5 +1,6 @@
 // fetch: arguments, what is sent, what comes. The platform's own is the reference.
 
+import { setTimeout } from 'node:timers/promises'
 import test from 'ava'
 import { refererOf } from '../../ts/fetch/referrer.js'
 import { exchangeOf, ForebayError, Pool, RequestError } from '../../ts/index.js'
@@ -169,8 +170,7 @@ alike('body: FormData', async ({ fetch, origin }) => {
 
 alike('body: a stream', async ({ fetch, origin }) => {
   const init = { method: 'POST', body: stream('one ', 'two'), duplex: 'half' } as RequestInit
-  const { method, body } = (await (await fetch(`${origin}/echo`, init)).json()) as { method: string; body: string }
-  return [method, body]
+  return sent(fetch, `${origin}/echo`, init)
 })
 
 alike('body: an async iterable', async ({ fetch, origin }) => {
@@ -179,7 +179,86 @@ alike('body: an async iterable', async ({ fetch, origin }) => {
     yield Buffer.from('two')
   }
   const init = { method: 'POST', body: parts(), duplex: 'half' } as unknown as RequestInit
-  return ((await (await fetch(`${origin}/echo`, init)).json()) as { body: string }).body
+  return sent(fetch, `${origin}/echo`, init)
+})
+
+alike('body: a stream with its length told', async ({ fetch, origin }) => {
+  const headers = { 'content-length': '7' }
+  return sent(fetch, `${origin}/echo`, {
+    method: 'POST',
+    body: stream('one ', 'two'),
+    duplex: 'half',
+    headers,
+  } as RequestInit)
+})
+
+alike('body: a stream that fails fails the fetch', ({ fetch, origin }) => {
+  const body = new ReadableStream({
+    async pull(controller) {
+      controller.enqueue(new Uint8Array(10))
+      await setTimeout(10)
+      controller.error(new RangeError('mine'))
+    },
+  })
+  return outcome(fetch(`${origin}/echo`, { method: 'POST', body, duplex: 'half' } as RequestInit))
+})
+
+// The platform's of Node 20 goes on to read it.
+ours('body: a stream is cancelled where its fetch is aborted', async (t, { fetch, origin }) => {
+  const controller = new AbortController()
+  let isCancelled = false
+  const body = new ReadableStream({
+    async pull(to) {
+      await setTimeout(5)
+      to.enqueue(new Uint8Array(10))
+    },
+    cancel() {
+      isCancelled = true
+    },
+  })
+  const init = { method: 'POST', body, duplex: 'half', signal: controller.signal } as RequestInit
+  const result = outcome(fetch(`${origin}/echo`, init))
+  await setTimeout(30)
+  controller.abort(new RangeError('mine'))
+  const thrown = await result
+  await setTimeout(30)
+  t.like(thrown, { error: 'RangeError' })
+  t.true(isCancelled)
+})
+
+alike('body: a large stream', async ({ fetch, origin }) => {
+  let left = 40
+  const body = new ReadableStream({
+    pull(controller) {
+      left -= 1
+      if (left < 0) controller.close()
+      else controller.enqueue(new Uint8Array(65_536).fill(97))
+    },
+  })
+  const response = await fetch(`${origin}/echo`, { method: 'POST', body, duplex: 'half' } as RequestInit)
+  return ((await response.json()) as { body: string }).body.length
+})
+
+for (const size of [70_000, 3_000_000]) {
+  alike(`body: a Request with ${size} bytes`, async ({ fetch, origin }) => {
+    const request = new Request(`${origin}/echo`, { method: 'POST', body: new Blob([new Uint8Array(size).fill(98)]) })
+    return ((await (await fetch(request)).json()) as { body: string }).body.length
+  })
+}
+
+ours('body: what a Request carries slowly goes as it comes', async (t, { fetch, origin }) => {
+  async function* slowly() {
+    yield Buffer.from('one ')
+    await setTimeout(20)
+    yield Buffer.from('two')
+  }
+  const init = { method: 'POST', body: slowly(), duplex: 'half' } as unknown as RequestInit
+  const { fields, body } = (await (await fetch(new Request(`${origin}/echo`, init))).json()) as {
+    fields: [string, string][]
+    body: string
+  }
+  t.is(body, 'one two')
+  t.is(Object.fromEntries(fields)['transfer-encoding'], 'chunked')
 })
 
 alike('body: a Request with a stream', async ({ fetch, origin }) => {

@@ -7,7 +7,7 @@ import type { BodyInput } from '../request/body.js'
 
 /** A body as a fetch keeps it. */
 export interface FetchBody {
-  readonly body: BodyInput | AsyncIterable<Uint8Array>
+  readonly body: BodyInput
   /** What text says of itself; empty where the request layer knows, or nobody does. */
   readonly contentType: string
   /** Whether it can be sent again, after a redirect. */
@@ -39,15 +39,4 @@ function isSent(value: unknown): value is ArrayBuffer | ArrayBufferView | URLSea
 
 function isStream(value: unknown): value is AsyncIterable<Uint8Array> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
-}
-
-/** A stream read into memory, as the request layer takes no streams yet; null where there is nothing to read. */
-export function gathered(body: FetchBody | null): Promise<FetchBody> | null {
-  return body !== null && isStream(body.body) ? gather(body.body) : null
-}
-
-async function gather(stream: AsyncIterable<Uint8Array | string>): Promise<FetchBody> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of stream) chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk)
-  return { body: Buffer.concat(chunks), contentType: '', again: false }
 }

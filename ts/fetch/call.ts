@@ -4,11 +4,10 @@
 // nothing. Used by `fetch.ts`, `redirect.ts`. Not here: sending (`fetch.ts`), what a redirect changes (`redirect.ts`).
 
 import { RequestError } from '../errors/errors.js'
-import type { BodyInput } from '../request/body.js'
 import { withQuery } from '../request/query.js'
 import type { ExchangeOptions, RequestOptions } from '../request/request.js'
 import { acceptable } from '../response/codings.js'
-import { type FetchBody, gathered, readFetchBody } from './body.js'
+import { type FetchBody, readFetchBody } from './body.js'
 import { Fields } from './fields.js'
 import { cacheFields, NO_RARE, type RareMembers, readRare } from './init.js'
 import { type Location, locate } from './locate.js'
@@ -108,11 +107,9 @@ function readInit(location: Location, request: RequestLike | null, init: object)
   if ((call.body !== null || carried !== null) && (method === 'GET' || method === 'HEAD')) {
     throw new TypeError('Request with GET/HEAD method cannot have body.')
   }
-  if (signal?.aborted === true) return call
-  const body = carried === null ? gathered(call.body) : readRequestBody(carried).then(begun => gathered(begun) ?? begun)
-  if (body === null) return call
-  return body.then(read => {
-    call.body = read
+  if (carried === null || signal?.aborted === true) return call
+  return readRequestBody(carried).then(body => {
+    call.body = body
     return call
   })
 }
@@ -166,7 +163,7 @@ export function requestOf(call: FetchCall): RequestOptions {
     ...extra,
     ...options,
     query: undefined,
-    body: body === null ? (lengthTold(method) ? '' : null) : (body.body as BodyInput),
+    body: body === null ? (lengthTold(method) ? '' : null) : body.body,
     signal: signal ?? undefined,
   }
 }

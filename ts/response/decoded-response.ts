@@ -71,6 +71,10 @@ class DecodedResponse implements PoolResponse {
     return this.#response.attempts
   }
 
+  get trailers(): Promise<HeaderMap> {
+    return this.#response.trailers
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#response[Symbol.asyncDispose]()
   }
