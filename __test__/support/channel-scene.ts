@@ -58,6 +58,9 @@ export class Notes implements ExchangeSink {
   head(...args: Parameters<ExchangeSink['head']>): void {
     this.seen.push(['head', ...args])
   }
+  direct(length: number): void {
+    this.seen.push(['direct', length])
+  }
   data(slab: Uint8Array, from: number, to: number): void {
     this.seen.push(['data', Buffer.from(slab.subarray(from, to)).toString('latin1')])
   }

@@ -27,6 +27,8 @@ export class FakeChannel implements NativeChannel {
   readonly submissions: Submission[] = []
   readonly flushes: number[] = []
   row: readonly number[] = []
+  /** Where readers want bodies, by request. */
+  readonly targets: Map<number, Uint8Array> = new Map()
   /** Answers within `flush`, as the event loop does; returns records. */
   answer: ((submission: Submission) => readonly Uint8Array[]) | null = null
   /** Thrown by the next call. */
@@ -54,6 +56,10 @@ export class FakeChannel implements NativeChannel {
     if (this.answer === null) return 0
     const { answer } = this
     return this.#fill(came.flatMap(submission => answer(submission)))
+  }
+
+  direct(request: number, into: Uint8Array): void {
+    this.targets.set(request, into)
   }
 
   /** Resolves with the first `count` submissions of this kind, once they are there. */

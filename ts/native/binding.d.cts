@@ -5,6 +5,11 @@ export declare class Channel {
   constructor(runner: string, submit: Uint8Array, slab: Uint8Array, deliver: (arg: number) => void)
   /** Reads the first `length` bytes of the submit buffer. Gives how many bytes of answers the slab holds already. */
   flush(length: number): number
+  /**
+   * The rest of the body of `request` is wanted in `into`, as long as it fits. `into` is never detached, and not read before
+   * the terminal record.
+   */
+  direct(request: number, into: Uint8Array): void
   /** Adds a pool; gives its number. */
   createPool(config: NativePoolConfig): number
   /** Where a pool connects from now on. */

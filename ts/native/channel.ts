@@ -166,6 +166,11 @@ export class Channel implements DeliverySink {
     this.#control(submitKind.CREDIT, id, bytes)
   }
 
+  /** The rest of the body of a request under way is wanted in `into`, as long as it fits. Nobody else may have that memory. */
+  directInto(id: number, into: Uint8Array): void {
+    if (this.#broken === null) this.#native.direct(id, into)
+  }
+
   closePool(pool: number): void {
     this.#control(submitKind.POOL_CLOSE, pool, 0)
   }
@@ -304,6 +309,10 @@ export class Channel implements DeliverySink {
 
   data(id: number, slab: Uint8Array, from: number, to: number): void {
     this.#under(id).data(slab, from, to)
+  }
+
+  direct(id: number, length: number): void {
+    this.#under(id).direct(length)
   }
 
   taken(id: number, bytes: number): void {

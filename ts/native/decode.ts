@@ -8,6 +8,7 @@ import type { NativeConnection, NativeFailure } from './dto.js'
 import {
   connected,
   data,
+  dataFlag,
   deliverKind,
   disconnected,
   draining,
@@ -59,6 +60,8 @@ export interface DeliverySink {
   ): void
   /** `slab[from, to)` is a part of the body; it is only there during the call. */
   data(id: number, slab: Uint8Array, from: number, to: number): void
+  /** So many bytes of a body went where its reader wanted them. */
+  direct(id: number, length: number): void
   /** `trailers`: `name NUL value NUL` for each. */
   end(id: number, trailers: string): void
   /** So many bytes of the request body were passed on. */
@@ -122,8 +125,13 @@ export class Slab {
         this.#response(at, recordEnd, subject, kind >>> KIND_BITS, sink)
         return
       case deliverKind.DATA: {
+        const length = words[w + data.LENGTH] as number
+        if (((kind >>> KIND_BITS) & dataFlag.DIRECT) !== 0) {
+          sink.direct(subject, length)
+          return
+        }
         const from = at + data.WORDS * 4
-        sink.data(subject, this.bytes, from, within(recordEnd, from + (words[w + data.LENGTH] as number)))
+        sink.data(subject, this.bytes, from, within(recordEnd, from + length))
         return
       }
       case deliverKind.END: {

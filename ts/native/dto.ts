@@ -31,6 +31,8 @@ export type Runner = 'thread' | 'event-loop'
 export interface NativeChannel {
   /** Reads `[0, length)` of the submit buffer. Returns how many bytes of deliveries the slab holds. */
   flush(length: number): number
+  /** The rest of the body of `request` is wanted in `into`, as long as it fits: `DATA` then says only how much came. */
+  direct(request: number, into: Uint8Array): void
   createPool(config: NativePoolConfig): number
   setAddresses(pool: number, addresses: NativeAddress[]): void
   /** Fresh counters in the order of `statNames()`. */

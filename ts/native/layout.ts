@@ -200,6 +200,12 @@ export const data = {
   WORDS: 4,
 } as const
 
+/** Flags of `DATA`. */
+export const dataFlag = {
+  /** The bytes went to the memory that the reader named; none are in this record. */
+  DIRECT: 1,
+} as const
+
 /** Words of `END` after the common ones; then the bytes of the trailers. */
 export const end = {
   /** Bytes of the trailers: `name NUL value NUL` for each, in latin1. */

@@ -29,6 +29,8 @@ export interface ExchangeSink {
     isTunnel: boolean,
   ): void
   data(slab: Uint8Array, from: number, to: number): void
+  /** So many bytes of the body are where `directInto` of the channel was told to put them. */
+  direct(length: number): void
   /** So many bytes of the request body were passed on. */
   passedOn(bytes: number): void
   informational(status: number, text: string): void

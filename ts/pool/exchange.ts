@@ -35,6 +35,8 @@ export interface ExchangeOwner {
   nowMs(): number
   cancel(id: number): void
   credit(id: number, bytes: number): void
+  /** The rest of the body is wanted there, as long as it fits. */
+  directInto(id: number, into: Uint8Array): void
   sendBody(id: number, bytes: Uint8Array): void
   endBody(id: number, trailers: Uint8Array): void
   failBody(id: number): void
@@ -240,6 +242,10 @@ export class Exchange implements BodyUpstream, UploadLink {
     }
   }
 
+  direct(length: number): void {
+    if (!this.#over) this.#body?.direct(length)
+  }
+
   end(trailers: string): void {
     if (this.#over) return
     if (this.#body === null) {
@@ -315,6 +321,10 @@ export class Exchange implements BodyUpstream, UploadLink {
     if (this.#owed * 2 < this.#owner.bodyBuffer) return
     this.#owner.credit(this.id, this.#owed)
     this.#owed = 0
+  }
+
+  directInto(into: Uint8Array): void {
+    if (!this.#over && this.id !== -1) this.#owner.directInto(this.id, into)
   }
 
   reset(): void {

@@ -333,6 +333,10 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     this.#channel.credit(id, bytes)
   }
 
+  directInto(id: number, into: Uint8Array): void {
+    this.#channel.directInto(id, into)
+  }
+
   get canSend(): boolean {
     return this.#channel.canSend
   }

@@ -8,6 +8,9 @@ const BELIEVED_BYTES = 1_048_576
 /** What is set aside where no length is announced: one TLS record. */
 const FIRST_BYTES = 16_384
 
+/** A rest shorter than this is not worth a place of its own: one TLS record. */
+const DIRECT_BYTES = 16_384
+
 /** A body under way. */
 export class Collector {
   readonly #announced: number
@@ -31,6 +34,18 @@ export class Collector {
     if (length > this.#bytes.length) this.#grow(length)
     this.#bytes.set(from.subarray(start, end), this.#length)
     this.#length = length
+  }
+
+  /** The memory for what is to come, where all of it is set aside; null where that is not so. */
+  get place(): Uint8Array | null {
+    const left = this.#announced - this.#length
+    return left < DIRECT_BYTES || this.#bytes.length < this.#announced ? null : this.#bytes.subarray(this.#length)
+  }
+
+  /** So many bytes were put into `place`. */
+  advance(length: number): void {
+    if (length > this.#bytes.length - this.#length) throw new RangeError('more than there is room for')
+    this.#length += length
   }
 
   /** At least twofold, so that copying stays cheap, but not beyond an announced length that still holds. */

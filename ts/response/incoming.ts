@@ -18,6 +18,8 @@ import { Collecting, Discarding, type Taker } from './takers.js'
 export interface BodyUpstream {
   /** A reader has so many more bytes. */
   taken(bytes: number): void
+  /** What comes from now on is wanted there, as long as it fits. */
+  directInto(into: Uint8Array): void
   /** The rest is not wanted. */
   reset(): void
 }
@@ -64,6 +66,13 @@ export class IncomingBody implements ChunkSource, DroppedBody {
     this.#upstream.taken(to - from)
   }
 
+  /** So many bytes came, and are where the taker wanted them. */
+  direct(length: number): void {
+    const taker = this.#taker
+    if (this.#state !== 'open' || taker === null) return
+    this.#goOn(taker.advance(length), length)
+  }
+
   /** `trailers`: `name NUL value NUL` for each. */
   end(trailers: string): void {
     if (this.#state !== 'open') return
@@ -106,8 +115,12 @@ export class IncomingBody implements ChunkSource, DroppedBody {
 
   /** False where the taker has had enough. */
   #give(taker: Taker, bytes: Uint8Array, from: number, to: number): boolean {
-    if (taker.take(bytes, from, to)) {
-      this.#upstream.taken(to - from)
+    return this.#goOn(taker.take(bytes, from, to), to - from)
+  }
+
+  #goOn(goesOn: boolean, length: number): boolean {
+    if (goesOn) {
+      this.#upstream.taken(length)
       return true
     }
     this.#taker = null
@@ -181,7 +194,12 @@ export class IncomingBody implements ChunkSource, DroppedBody {
     for (let chunk = this.#chunks.shift(); chunk !== null; chunk = this.#chunks.shift()) {
       if (!this.#give(taker, chunk, 0, chunk.length)) return
     }
-    if (this.#state === 'open') this.#taker = taker
-    else this.#tell(taker)
+    if (this.#state !== 'open') {
+      this.#tell(taker)
+      return
+    }
+    this.#taker = taker
+    const { place } = taker
+    if (place !== null) this.#upstream.directInto(place)
   }
 }

@@ -10,6 +10,10 @@ import { Collector } from './collect.js'
 export interface Taker {
   /** `from[start, end)` came. False: it has settled and wants no more. */
   take(from: Uint8Array, start: number, end: number): boolean
+  /** As `take`, of bytes that are in `place` already. */
+  advance(length: number): boolean
+  /** Where what comes may be put without asking, first to last; null where nowhere. */
+  readonly place: Uint8Array | null
   end(): void
   fail(error: unknown): void
 }
@@ -51,6 +55,19 @@ export class Collecting implements Taker {
     return true
   }
 
+  advance(length: number): boolean {
+    if (this.#collector.length + length > this.#max) {
+      this.#reject(this.#tooLarge())
+      return false
+    }
+    this.#collector.advance(length)
+    return true
+  }
+
+  get place(): Uint8Array | null {
+    return this.#collector.place
+  }
+
   end(): void {
     this.#resolve(this.#collector.take())
   }
@@ -71,7 +88,16 @@ export class Discarding implements Taker {
   }
 
   take(_from: Uint8Array, start: number, end: number): boolean {
-    this.#left -= end - start
+    return this.advance(end - start)
+  }
+
+  /** Nothing is kept of it. */
+  get place(): null {
+    return null
+  }
+
+  advance(length: number): boolean {
+    this.#left -= length
     if (this.#left >= 0) return true
     this.#resolve()
     return false

@@ -58,6 +58,17 @@ impl Channel {
         u32::try_from(filled).unwrap_or(u32::MAX)
     }
 
+    /// The rest of the body of `request` is wanted in `into`, as long as it fits. `into` is never detached, and not read before
+    /// the terminal record.
+    #[napi(catch_unwind)]
+    pub fn direct(&self, request: u32, into: Uint8Array) {
+        match &self.runner {
+            Runner::Thread(thread) => thread.direct(request, Memory::new(into)),
+            #[cfg(unix)]
+            Runner::EventLoop(event_loop) => event_loop.direct(request, Memory::new(into)),
+        }
+    }
+
     /// Adds a pool; gives its number.
     #[napi(catch_unwind)]
     pub fn create_pool(&mut self, config: NativePoolConfig) -> napi::Result<u32> {

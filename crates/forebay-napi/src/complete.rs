@@ -14,15 +14,19 @@ use forebay_transport::sink::{Connected, ConnectionNumber, Head, Peer, PoolId, R
 use http::{HeaderMap, StatusCode};
 
 use crate::record::{
-    connected, data, deliver_kind, disconnected, draining, end, fail, fail_flag, informational, overflow, replayed,
-    response, response_flag, special, taken,
+    connected, data, data_flag, deliver_kind, disconnected, draining, end, fail, fail_flag, informational, overflow,
+    replayed, response, response_flag, special, taken, word,
 };
+use crate::target::Targets;
 
 /// A part of a body from this size on is not copied into the run of small records, in bytes. A guess.
 const LARGE: usize = 4 * 1024;
 
 /// Most bytes of body in one record: a fraction of the slab, so that any record fits.
 const MAX_PART: usize = 128 * 1024;
+
+/// Heads that are remembered until a large part of their body comes. A guess: few responses begin in one turn.
+const HEADS: usize = 64;
 
 /// Records that wait.
 #[derive(Debug, Default)]
@@ -31,10 +35,22 @@ pub(crate) struct Outbox {
     run: Vec<u8>,
     /// Where the first record that still waits begins.
     read: usize,
-    /// Records with a payload of their own: where in `run` each stands, and its bytes.
-    large: VecDeque<(usize, Bytes)>,
+    /// Records with a payload of their own, in order.
+    large: VecDeque<Large>,
+    /// Heads of bodies of which no large part came yet: request, and where in `run` the head stands.
+    heads: Vec<(RequestId, usize)>,
     /// Terminal records among those that wait.
     terminals: usize,
+}
+
+/// A part of a body that is not copied into the run.
+#[derive(Debug)]
+struct Large {
+    /// Where its record stands in the run.
+    at: usize,
+    bytes: Bytes,
+    /// Where the head stands whose first such part it is.
+    head: Option<usize>,
 }
 
 impl Outbox {
@@ -55,9 +71,14 @@ impl Outbox {
             std::mem::swap(self, other);
             return;
         }
-        let shift = self.run.len() - other.read;
-        self.run.extend_from_slice(&other.run[other.read..]);
-        self.large.extend(other.large.drain(..).map(|(at, bytes)| (at + shift, bytes)));
+        let (start, end) = (other.read, self.run.len());
+        let shift = |at: usize| at - start + end;
+        self.run.extend_from_slice(&other.run[start..]);
+        self.large.extend(other.large.drain(..).map(|part| Large {
+            at: shift(part.at),
+            head: part.head.filter(|at| *at >= start).map(shift),
+            bytes: part.bytes,
+        }));
         self.terminals += other.terminals;
         other.clear();
     }
@@ -66,39 +87,55 @@ impl Outbox {
         self.run.clear();
         self.read = 0;
         self.large.clear();
+        self.heads.clear();
         self.terminals = 0;
     }
 
-    /// Copies as many whole records as fit into `slab`; gives how many bytes.
-    pub(crate) fn fill(&mut self, slab: &mut [u8]) -> usize {
+    /// Copies as many whole records as fit into `slab`; gives how many bytes. Parts of bodies that have a target go there
+    /// instead. Ends before the first large part of a body whose head it has copied: the reader may name a target for it.
+    pub(crate) fn fill(&mut self, slab: &mut [u8], targets: &mut Targets) -> usize {
         let mut at = 0;
+        let begin = self.read;
         while !self.is_empty() {
-            let next_large = self.large.front().map_or(self.run.len(), |(at, _)| *at);
+            let next_large = self.large.front().map_or(self.run.len(), |part| part.at);
             if self.read < next_large {
-                let small = self.small_until(next_large, slab.len() - at);
-                if small == 0 {
+                let small = if targets.is_empty() {
+                    self.small_until(next_large, slab.len() - at)
+                } else {
+                    self.length_at(self.read)
+                };
+                if small == 0 || small > slab.len() - at {
                     break;
                 }
-                slab[at..at + small].copy_from_slice(&self.run[self.read..self.read + small]);
+                let records = &self.run[self.read..self.read + small];
+                at += if targets.is_empty() {
+                    copy(records, &mut slab[at..])
+                } else {
+                    divert(records, &mut slab[at..], targets)
+                };
                 self.read += small;
-                at += small;
                 continue;
             }
             let length = self.length_at(self.read);
-            if length > slab.len() - at {
+            if length > slab.len() - at || self.large.front().is_some_and(|part| part.head >= Some(begin)) {
                 break;
             }
-            let Some((_, payload)) = self.large.pop_front() else {
+            let Some(part) = self.large.pop_front() else {
                 break;
             };
-            let head = (data::WORDS * 4) as usize;
-            slab[at..at + head].copy_from_slice(&self.run[self.read..self.read + head]);
-            slab[at + head..at + head + payload.len()].copy_from_slice(&payload);
-            self.read += head;
-            at += length;
+            let words = &self.run[self.read..self.read + DATA_HEAD];
+            if targets.put(word_at(words, word::SUBJECT), &part.bytes) {
+                at += direct(words, &mut slab[at..]);
+            } else {
+                copy(words, &mut slab[at..]);
+                copy(&part.bytes, &mut slab[at + DATA_HEAD..]);
+                at += length;
+            }
+            self.read += DATA_HEAD;
         }
         if self.is_empty() {
             self.run.clear();
+            self.heads.clear();
             self.read = 0;
         }
         at
@@ -120,8 +157,7 @@ impl Outbox {
     }
 
     fn length_at(&self, at: usize) -> usize {
-        let word = self.run.get(at..at + 4).map_or(0, |mut b| b.get_u32_le());
-        word as usize
+        self.run.get(at..).map_or(0, |record| word_at(record, word::LENGTH)) as usize
     }
 
     fn word(&mut self, value: u32) {
@@ -153,17 +189,25 @@ impl Outbox {
                 self.record(&[deliver_kind::DATA, request, size], |out| out.extend_from_slice(&part));
             } else {
                 let at = self.run.len();
+                let found = self.heads.iter().position(|(id, _)| *id == request);
+                let head = found.map(|index| self.heads.swap_remove(index).1);
                 self.word(data::WORDS * 4 + size.next_multiple_of(4));
                 for word in [deliver_kind::DATA, request, size] {
                     self.word(word);
                 }
-                self.large.push_back((at, part));
+                self.large.push_back(Large { at, bytes: part, head });
             }
         }
     }
 
     fn response(&mut self, request: RequestId, head: &Head, body: Option<&[Bytes]>) {
         let begin = self.run.len();
+        if body.is_none() {
+            if self.heads.len() == HEADS {
+                self.heads.swap_remove(0);
+            }
+            self.heads.push((request, begin));
+        }
         let length = body.map_or(0, |b| b.iter().map(Bytes::len).sum());
         let flags = (if body.is_some() { response_flag::COMPLETE } else { 0 })
             | (if head.reused { response_flag::REUSED } else { 0 })
@@ -376,6 +420,43 @@ impl Sink for Outlet {
     }
 }
 
+/// Bytes of a `DATA` record before its payload.
+const DATA_HEAD: usize = (data::WORDS * 4) as usize;
+
+fn copy(bytes: &[u8], into: &mut [u8]) -> usize {
+    into[..bytes.len()].copy_from_slice(bytes);
+    bytes.len()
+}
+
+/// The record of a part that went to its target.
+fn direct(words: &[u8], into: &mut [u8]) -> usize {
+    copy(words, into);
+    into[..4].copy_from_slice(&(data::WORDS * 4).to_le_bytes());
+    into[4..8].copy_from_slice(&(deliver_kind::DATA | data_flag::DIRECT << 8).to_le_bytes());
+    DATA_HEAD
+}
+
+/// Copies one small record, or puts the part in it where its target is.
+fn divert(record: &[u8], into: &mut [u8], targets: &mut Targets) -> usize {
+    let request = word_at(record, word::SUBJECT);
+    match word_at(record, word::KIND) & 0xff {
+        deliver_kind::DATA => {
+            let length = word_at(record, data::LENGTH) as usize;
+            if targets.put(request, &record[DATA_HEAD..DATA_HEAD + length]) {
+                return direct(&record[..DATA_HEAD], into);
+            }
+        }
+        deliver_kind::END | deliver_kind::FAIL => targets.release(request),
+        _ => {}
+    }
+    copy(record, into)
+}
+
+fn word_at(record: &[u8], index: u32) -> u32 {
+    let at = index as usize * 4;
+    record.get(at..at + 4).map_or(0, |mut b| b.get_u32_le())
+}
+
 /// `name NUL value NUL` for each.
 fn put_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
     for (name, value) in fields {
@@ -422,7 +503,7 @@ mod tests {
         let mut slab = vec![0; LARGE * 2];
         let mut seen = vec![];
         while !out.is_empty() {
-            let filled = out.fill(&mut slab);
+            let filled = out.fill(&mut slab, &mut Targets::default());
             assert!(filled > 0);
             seen.extend(records(&slab[..filled]));
         }
@@ -439,7 +520,7 @@ mod tests {
         let mut all = first.out.take();
         all.append(&mut second.out.take());
         let mut slab = vec![0; LARGE * 2];
-        let filled = all.fill(&mut slab);
+        let filled = all.fill(&mut slab, &mut Targets::default());
         assert_eq!(records(&slab[..filled]).iter().map(|r| r.1).collect::<Vec<_>>(), [1, 2, 3]);
         let payload = (end::WORDS + data::WORDS) as usize * 4;
         assert!(slab[payload..payload + LARGE].iter().all(|b| *b == 9));
@@ -451,7 +532,7 @@ mod tests {
         let outlet = Outlet::default();
         outlet.data(1, Bytes::from(vec![1; MAX_PART * 3 + 5]));
         let mut slab = vec![0; MAX_PART * 4];
-        let filled = outlet.out.borrow_mut().fill(&mut slab);
+        let filled = outlet.out.borrow_mut().fill(&mut slab, &mut Targets::default());
         let found = records(&slab[..filled]);
         assert_eq!(found.len(), 4);
         assert_eq!(found[3].2, (data::WORDS * 4 + 8) as usize);

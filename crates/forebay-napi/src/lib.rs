@@ -17,6 +17,7 @@ mod record;
 mod runner;
 mod stats;
 mod submit;
+mod target;
 
 use forebay_transport::error::{Code, Phase};
 use napi_derive::napi;

@@ -211,6 +211,11 @@ layout! {
         /// Where the bytes begin, in words.
         WORDS = 4;
     }
+    /// Flags of `DATA`.
+    data_flag {
+        /// The bytes went to the memory that the reader named; none are in this record.
+        DIRECT = 1;
+    }
     /// Words of `END` after the common ones; then the bytes of the trailers.
     end {
         /// Bytes of the trailers: `name NUL value NUL` for each, in latin1.

@@ -22,6 +22,7 @@ use crate::js::{Callback, Memory, guarded};
 use crate::runner::uv::{Handle, Kind, Uv};
 use crate::stats;
 use crate::submit::{Intake, count_openings};
+use crate::target::Targets;
 
 /// Deliveries at the end of one turn; what is left waits for the next round of the loop. A guess: 4 slabs.
 const DELIVERIES: usize = 4;
@@ -38,6 +39,7 @@ pub(crate) struct EventLoop {
     outlet: Rc<Outlet>,
     intake: RefCell<Intake>,
     slab: RefCell<Memory>,
+    targets: RefCell<Targets>,
     deliver: Callback,
     poll: Cell<Option<NonNull<c_void>>>,
     timer: Cell<Option<NonNull<c_void>>>,
@@ -72,6 +74,7 @@ impl EventLoop {
             outlet,
             intake: RefCell::default(),
             slab: RefCell::new(Memory::new(slab)),
+            targets: RefCell::default(),
             deliver: Callback::new(env, deliver)?,
             poll: Cell::new(None),
             timer: Cell::new(None),
@@ -122,6 +125,10 @@ impl EventLoop {
 
     pub(crate) fn stats(&self, pool: u32, into: &mut [f64]) {
         self.driver.with_core(pool, |core| stats::read(core, into));
+    }
+
+    pub(crate) fn direct(&self, request: u32, into: Memory) {
+        self.targets.borrow_mut().set(request, into);
     }
 
     pub(crate) fn forget(&self, pool: u32) {
@@ -181,7 +188,7 @@ impl EventLoop {
         self.driver.settle(|_, _| {});
         let mut out = self.outlet.outbox().borrow_mut();
         self.open.set(self.open.get().saturating_sub(out.take_terminals()));
-        out.fill(self.slab.borrow_mut().bytes_mut())
+        out.fill(self.slab.borrow_mut().bytes_mut(), &mut self.targets.borrow_mut())
     }
 
     /// Before control goes back to Node: when to come again, and whether the loop lives on for us.
@@ -222,6 +229,7 @@ impl EventLoop {
         self.driver.shutdown();
         self.reactor.shutdown();
         self.outlet.outbox().take();
+        self.targets.borrow_mut().clear();
         self.deliver.forget();
         // SAFETY: each is taken out of its cell, so it is closed once; the callbacks free the memory.
         unsafe {

@@ -25,6 +25,7 @@ use crate::complete::{Outbox, Outlet};
 use crate::js::{Memory, clear_exception, guarded};
 use crate::stats;
 use crate::submit::{Intake, count_openings};
+use crate::target::Targets;
 
 /// Deliveries for one signal; what is left waits for the next round of the loop. A guess: 4 slabs.
 const DELIVERIES: usize = 4;
@@ -290,6 +291,7 @@ pub(crate) struct ThreadChannel {
     number: u32,
     env: sys::napi_env,
     slab: Memory,
+    targets: Targets,
     /// Whether the loop is kept alive.
     referenced: bool,
 }
@@ -310,6 +312,7 @@ impl Shared {
             number,
             env: env.raw(),
             slab: Memory::new(slab),
+            targets: Targets::default(),
             referenced: false,
         }));
         let this = Self(channel);
@@ -375,6 +378,10 @@ impl Shared {
         self.with(|c| c.send(|channel| Command::Forget { channel, pool }));
     }
 
+    pub(crate) fn direct(&self, request: u32, into: Memory) {
+        self.with(|c| c.targets.set(request, into));
+    }
+
     pub(crate) fn flush(&self, records: &[u8]) -> usize {
         self.with(|c| {
             lock(&c.post.parcel).open += count_openings(records);
@@ -413,7 +420,7 @@ impl ThreadChannel {
     fn fill(&mut self, last: bool) -> (usize, bool) {
         let post = self.post.clone();
         let mut parcel = lock(&post.parcel);
-        let filled = parcel.out.fill(self.slab.bytes_mut());
+        let filled = parcel.out.fill(self.slab.bytes_mut(), &mut self.targets);
         let rest = !parcel.out.is_empty();
         if !rest || last {
             // With a rest, the bell is rung again below the caller's loop.
@@ -473,6 +480,7 @@ unsafe extern "C" fn on_end(data: *mut c_void) {
     guarded(|| {
         let this = Shared(data.cast());
         this.with(|c| {
+            c.targets.clear();
             let signal = lock(&c.post.bell.0).take();
             c.send(|channel| Command::Close { channel });
             if let Some(shard) = c.shard.take() {
