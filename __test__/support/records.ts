@@ -6,6 +6,7 @@ import {
   connected,
   credit,
   data,
+  dataFlag,
   deliverKind,
   disconnected,
   draining,
@@ -226,6 +227,11 @@ export function responseRecord(
 export function dataRecord(id: number, bytes: Uint8Array): Uint8Array {
   if (data.WORDS !== 4) throw new Error('the layout of DATA has changed')
   return record(deliverKind.DATA, 0, [id, bytes.length], bytes)
+}
+
+/** A part of a body that is where its reader wanted it. */
+export function directRecord(id: number, length: number): Uint8Array {
+  return record(deliverKind.DATA, dataFlag.DIRECT, [id, length])
 }
 
 export function endRecord(id: number, trailers: readonly (readonly [string, string])[] = []): Uint8Array {

@@ -3,43 +3,20 @@
 import { Writable } from 'node:stream'
 import test from 'ava'
 import fc from 'fast-check'
-import type { PoolOptions } from '../../ts/config/options.js'
 import { CODES, PHASES } from '../../ts/errors/codes.js'
 import { BodyError, ClosedError, TimeoutError } from '../../ts/errors/errors.js'
 import { useBinding } from '../../ts/native/environment.js'
-import { Pool } from '../../ts/pool/origin-pool.js'
-import type { ExchangeOptions } from '../../ts/request/request.js'
 import type { ResponseBody } from '../../ts/response/body.js'
-import type { PoolResponse } from '../../ts/response/response.js'
-import { type FakeChannel, useFake } from '../support/fake-native.js'
+import { begun, scene } from '../support/body-scene.js'
+import type { FakeChannel } from '../support/fake-native.js'
 import { pattern } from '../support/pattern.js'
-import { connectedRecord, dataRecord, endRecord, failRecord, responseRecord } from '../support/records.js'
+import { dataRecord, endRecord, failRecord, responseRecord } from '../support/records.js'
 
 const code = (name: string): number => CODES.findIndex(entry => entry.code === name)
 const turn = () => new Promise(resolve => setImmediate(resolve))
 const ascii = (text: string) => new Uint8Array(Buffer.from(text))
 
 test.after.always(() => useBinding(null))
-
-function scene(options: PoolOptions = {}): { pool: Pool; native: FakeChannel } {
-  const binding = useFake()
-  const pool = new Pool('http://127.0.0.1:8080', { runOn: 'thread', ...options })
-  binding.channel.deliver(connectedRecord(1, 1, '127.0.0.1', 8080))
-  return { pool, native: binding.channel }
-}
-
-/** A response whose body is still to come. It is request 0. */
-async function begun(
-  options: { readonly pool?: PoolOptions; readonly request?: ExchangeOptions; readonly total?: number } = {},
-): Promise<{ pool: Pool; native: FakeChannel; response: PoolResponse; body: ResponseBody }> {
-  const { pool, native } = scene(options.pool)
-  const promise = pool.request({ path: '/', ...options.request })
-  await native.seen('request')
-  const fields = [['Content-Type', 'text/plain']] as const
-  native.deliver(responseRecord(0, options.total === undefined ? { fields } : { fields, bodyTotal: options.total }))
-  const response = await promise
-  return { pool, native, response, body: response.body }
-}
 
 /** What was submitted after the request. */
 const rest = (native: FakeChannel) => native.submissions.slice(1)

@@ -41,6 +41,8 @@ pub(crate) struct Outbox {
     heads: Vec<(RequestId, usize)>,
     /// Terminal records among those that wait.
     terminals: usize,
+    /// Whether the last fill ended before a body whose reader may name a target.
+    paused: bool,
 }
 
 /// A part of a body that is not copied into the run.
@@ -62,6 +64,11 @@ impl Outbox {
     /// Terminal records that were added since this was last asked.
     pub(crate) fn take_terminals(&mut self) -> usize {
         std::mem::take(&mut self.terminals)
+    }
+
+    /// Whether JavaScript should run before the next fill.
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Puts `other` behind what waits; `other` is empty then.
@@ -93,9 +100,10 @@ impl Outbox {
 
     /// Copies as many whole records as fit into `slab`; gives how many bytes. Parts of bodies that have a target go there
     /// instead. Ends before the first large part of a body whose head it has copied: the reader may name a target for it.
-    pub(crate) fn fill(&mut self, slab: &mut [u8], targets: &mut Targets) -> usize {
+    pub(crate) fn fill<M: AsMut<[u8]>>(&mut self, slab: &mut [u8], targets: &mut Targets<M>) -> usize {
         let mut at = 0;
         let begin = self.read;
+        self.paused = false;
         while !self.is_empty() {
             let next_large = self.large.front().map_or(self.run.len(), |part| part.at);
             if self.read < next_large {
@@ -117,7 +125,8 @@ impl Outbox {
                 continue;
             }
             let length = self.length_at(self.read);
-            if length > slab.len() - at || self.large.front().is_some_and(|part| part.head >= Some(begin)) {
+            self.paused = self.large.front().is_some_and(|part| part.head >= Some(begin));
+            if self.paused || length > slab.len() - at {
                 break;
             }
             let Some(part) = self.large.pop_front() else {
@@ -437,7 +446,7 @@ fn direct(words: &[u8], into: &mut [u8]) -> usize {
 }
 
 /// Copies one small record, or puts the part in it where its target is.
-fn divert(record: &[u8], into: &mut [u8], targets: &mut Targets) -> usize {
+fn divert<M: AsMut<[u8]>>(record: &[u8], into: &mut [u8], targets: &mut Targets<M>) -> usize {
     let request = word_at(record, word::SUBJECT);
     match word_at(record, word::KIND) & 0xff {
         deliver_kind::DATA => {
@@ -481,6 +490,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn none() -> Targets<Vec<u8>> {
+        Targets::default()
+    }
+
     fn records(mut slab: &[u8]) -> Vec<(u32, u32, usize)> {
         let mut found = vec![];
         while !slab.is_empty() {
@@ -503,7 +516,7 @@ mod tests {
         let mut slab = vec![0; LARGE * 2];
         let mut seen = vec![];
         while !out.is_empty() {
-            let filled = out.fill(&mut slab, &mut Targets::default());
+            let filled = out.fill(&mut slab, &mut none());
             assert!(filled > 0);
             seen.extend(records(&slab[..filled]));
         }
@@ -520,7 +533,7 @@ mod tests {
         let mut all = first.out.take();
         all.append(&mut second.out.take());
         let mut slab = vec![0; LARGE * 2];
-        let filled = all.fill(&mut slab, &mut Targets::default());
+        let filled = all.fill(&mut slab, &mut none());
         assert_eq!(records(&slab[..filled]).iter().map(|r| r.1).collect::<Vec<_>>(), [1, 2, 3]);
         let payload = (end::WORDS + data::WORDS) as usize * 4;
         assert!(slab[payload..payload + LARGE].iter().all(|b| *b == 9));
@@ -532,9 +545,81 @@ mod tests {
         let outlet = Outlet::default();
         outlet.data(1, Bytes::from(vec![1; MAX_PART * 3 + 5]));
         let mut slab = vec![0; MAX_PART * 4];
-        let filled = outlet.out.borrow_mut().fill(&mut slab, &mut Targets::default());
+        let filled = outlet.out.borrow_mut().fill(&mut slab, &mut none());
         let found = records(&slab[..filled]);
         assert_eq!(found.len(), 4);
         assert_eq!(found[3].2, (data::WORDS * 4 + 8) as usize);
+    }
+
+    fn is_direct(record: &[u8]) -> bool {
+        word_at(record, word::KIND) == deliver_kind::DATA | data_flag::DIRECT << 8
+    }
+
+    #[test]
+    fn parts_of_a_body_with_a_target_go_there_and_others_to_the_slab() {
+        let outlet = Outlet::default();
+        outlet.data(1, Bytes::from(vec![1; LARGE]));
+        outlet.data(2, Bytes::from(vec![2; LARGE]));
+        outlet.data(1, Bytes::from(vec![3; 5]));
+        outlet.end(1, None);
+        let mut targets = Targets::default();
+        targets.set(1, vec![0; LARGE + 5]);
+        let mut slab = vec![0; LARGE * 4];
+        let filled = outlet.out.borrow_mut().fill(&mut slab, &mut targets);
+        let small = (data::WORDS * 4) as usize;
+        let found: Vec<_> = records(&slab[..filled]).iter().map(|r| (r.0, r.1, r.2)).collect();
+        let large = small + LARGE;
+        let ended = (deliver_kind::END, 1, (end::WORDS * 4) as usize);
+        assert_eq!(
+            found,
+            [(deliver_kind::DATA, 1, small), (deliver_kind::DATA, 2, large), (deliver_kind::DATA, 1, small), ended]
+        );
+        assert!(is_direct(&slab) && !is_direct(&slab[small..]) && is_direct(&slab[small + large..]));
+        assert_eq!(word_at(&slab[small + large..], data::LENGTH), 5);
+        assert!(targets.is_empty(), "the end lets go of it");
+    }
+
+    #[test]
+    fn what_does_not_fit_its_target_goes_to_the_slab() {
+        let outlet = Outlet::default();
+        outlet.data(1, Bytes::from(vec![1; LARGE]));
+        outlet.data(1, Bytes::from(vec![2; LARGE]));
+        let mut targets = Targets::default();
+        targets.set(1, vec![0; LARGE * 2 - 1]);
+        let mut slab = vec![0; LARGE * 4];
+        let filled = outlet.out.borrow_mut().fill(&mut slab, &mut targets);
+        let small = (data::WORDS * 4) as usize;
+        assert_eq!(filled, small + small + LARGE);
+        assert!(is_direct(&slab) && !is_direct(&slab[small..]));
+        assert!(targets.is_empty());
+    }
+
+    #[test]
+    fn a_delivery_ends_between_a_head_and_the_first_large_part() {
+        let head = Head {
+            status: StatusCode::OK,
+            reason: None,
+            fields: HeaderMap::new(),
+            connection: 1,
+            reused: false,
+            queued: Duration::ZERO,
+            waited: Duration::ZERO,
+            body_length: Some(LARGE as u64 * 2),
+            tunnel: false,
+        };
+        let (before, turn) = (Outlet::default(), Outlet::default());
+        before.end(8, None);
+        let all = &mut before.out.take();
+        turn.end(7, None);
+        turn.head(1, &head);
+        turn.data(1, Bytes::from(vec![1; LARGE]));
+        turn.data(1, Bytes::from(vec![1; LARGE]));
+        all.append(&mut turn.out.take());
+        let mut slab = vec![0; LARGE * 4];
+        let filled = all.fill(&mut slab, &mut none());
+        assert_eq!(records(&slab[..filled]).last().map(|r| r.0), Some(deliver_kind::RESPONSE));
+        let filled = all.fill(&mut slab, &mut none());
+        assert_eq!(records(&slab[..filled]).iter().map(|r| r.0).collect::<Vec<_>>(), [deliver_kind::DATA; 2]);
+        assert!(all.is_empty());
     }
 }

@@ -33,6 +33,12 @@ impl Memory {
     }
 }
 
+impl AsMut<[u8]> for Memory {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.bytes_mut()
+    }
+}
+
 /// A function of JavaScript that takes a number; kept until `forget`.
 pub(crate) struct Callback {
     env: sys::napi_env,

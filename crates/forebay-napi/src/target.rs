@@ -10,22 +10,27 @@ use forebay_transport::sink::RequestId;
 use crate::js::Memory;
 
 /// Where a body goes.
-struct Target {
-    into: Memory,
+struct Target<M> {
+    into: M,
     at: usize,
 }
 
 /// By request.
-#[derive(Default)]
-pub(crate) struct Targets(BTreeMap<RequestId, Target>);
+pub(crate) struct Targets<M = Memory>(BTreeMap<RequestId, Target<M>>);
 
-impl Targets {
+impl<M> Default for Targets<M> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<M: AsMut<[u8]>> Targets<M> {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The rest of the body of `request` goes there, as long as it fits.
-    pub(crate) fn set(&mut self, request: RequestId, into: Memory) {
+    pub(crate) fn set(&mut self, request: RequestId, into: M) {
         self.0.insert(request, Target { into, at: 0 });
     }
 
@@ -34,7 +39,7 @@ impl Targets {
         let Some(target) = self.0.get_mut(&request) else {
             return false;
         };
-        let Some(place) = target.into.bytes_mut().get_mut(target.at..target.at + part.len()) else {
+        let Some(place) = target.into.as_mut().get_mut(target.at..target.at + part.len()) else {
             self.0.remove(&request);
             return false;
         };

@@ -416,13 +416,15 @@ impl ThreadChannel {
         }
     }
 
-    /// Copies what waits into the slab: how many bytes, and whether more waits. Lets the loop go when nothing is open.
-    fn fill(&mut self, last: bool) -> (usize, bool) {
+    /// Copies what waits into the slab: how many bytes, whether more waits, and whether this was the `last` time for now: also where
+    /// JavaScript's microtasks, which run after the signal, should have a say. Lets the loop go when nothing is open.
+    fn fill(&mut self, last: bool) -> (usize, bool, bool) {
         let post = self.post.clone();
         let mut parcel = lock(&post.parcel);
         let filled = parcel.out.fill(self.slab.bytes_mut(), &mut self.targets);
         let rest = !parcel.out.is_empty();
-        if !rest || last {
+        let last = last || !rest || parcel.out.is_paused();
+        if last {
             // With a rest, the bell is rung again below the caller's loop.
             parcel.signalled = rest;
         }
@@ -431,7 +433,7 @@ impl ThreadChannel {
         if idle {
             self.keep_alive(false);
         }
-        (filled, rest)
+        (filled, rest, last)
     }
 }
 
@@ -443,13 +445,13 @@ unsafe extern "C" fn on_signal(env: sys::napi_env, deliver: sys::napi_value, con
         let this = Shared(context.cast());
         let mut rest = true;
         for round in 1..=DELIVERIES {
-            let (filled, more) = this.with(|c| c.fill(round == DELIVERIES));
+            let (filled, more, last) = this.with(|c| c.fill(round == DELIVERIES));
             rest = more;
             if filled > 0 {
                 // SAFETY: Node calls us on the environment's thread with handles that live until we return.
                 unsafe { call(env, deliver, filled) };
             }
-            if !rest {
+            if last {
                 break;
             }
         }
