@@ -17,6 +17,11 @@
 //! | `/delay/MS`, `/delay/MS/...` | the rest of the path after MS ms |
 //! | `/close` | the text with `Connection: close` |
 //! | `/inspect` | JSON of the request: see `route` |
+//! | `/early/STATUS/N` | that status with N bytes as soon as the head is there, and the end of the connection |
+//! | `/hints/N` | N times 103 with a `link`, then the text |
+//! | `/continue/none`, `/continue/refuse` | no 100: the text once the body is whole; 417 at once, and the end of the connection |
+//! | `/upgrade` with a field `upgrade` | 101 with that protocol; then what comes goes back |
+//! | CONNECT | 200; then what comes goes back. To `refused.test` 403 |
 //! | `/1.0`, `/1.0/keep-alive`, `/1.0/close-delimited` | the text as HTTP/1.0: closing, kept alive, without a length |
 //!
 //! Promise: a request is answered once its body is whole (but `/echo`), HEAD with the head of GET, 100 is sent if it is waited
@@ -30,6 +35,7 @@ pub(crate) mod route;
 mod socket;
 mod source;
 mod stats;
+mod transfer;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

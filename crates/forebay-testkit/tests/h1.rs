@@ -387,3 +387,51 @@ fn a_dropped_server_is_gone() {
     assert!(client.read_once().is_ok_and(|bytes| bytes.is_empty()));
     assert_eq!(TcpStream::connect(address).unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
 }
+
+/// Sends `request` and reads up to the end, or until `enough` has come.
+fn exchange(server: &Server, request: &str, enough: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = TcpStream::connect(server.addr()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let (mut got, mut buf) = (Vec::new(), [0; 4096]);
+    loop {
+        let count = stream.read(&mut buf).unwrap();
+        got.extend_from_slice(&buf[..count]);
+        let text = String::from_utf8_lossy(&got).into_owned();
+        if count == 0 || (!enough.is_empty() && text.ends_with(enough)) {
+            return text;
+        }
+    }
+}
+
+#[test]
+fn answers_that_do_not_wait_for_the_body() {
+    let server = start();
+    let early = exchange(&server, "POST /early/413/5 HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nhel", "");
+    assert!(early.starts_with("HTTP/1.1 413 ") && early.contains("connection: close"), "{early}");
+    let expect = "expect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    let refused = exchange(&server, &format!("POST /continue/refuse HTTP/1.1\r\nhost: x\r\n{expect}"), "");
+    assert!(refused.starts_with("HTTP/1.1 417 "), "{refused}");
+    let silent = exchange(&server, &format!("POST /continue/none HTTP/1.1\r\nhost: x\r\n{expect}hello"), BODY);
+    assert!(silent.starts_with("HTTP/1.1 200 "), "{silent}");
+}
+
+#[test]
+fn hints_come_before_the_answer() {
+    let answer = exchange(&start(), "GET /hints/2 HTTP/1.1\r\nhost: x\r\n\r\n", BODY);
+    assert_eq!(answer.matches("HTTP/1.1 103 ").count(), 2);
+    assert!(answer.contains("link: </hint-1>"), "{answer}");
+}
+
+#[test]
+fn tunnels_give_back_what_comes() {
+    let server = start();
+    let upgrade = "GET /upgrade HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nping";
+    let switched = exchange(&server, upgrade, "ping");
+    assert!(switched.starts_with("HTTP/1.1 101 ") && switched.contains("upgrade: echo"), "{switched}");
+    let opened = exchange(&server, "CONNECT far.test:1 HTTP/1.1\r\nhost: far.test:1\r\n\r\nping", "ping");
+    assert!(opened.starts_with("HTTP/1.1 200 "), "{opened}");
+    let refused = exchange(&server, "CONNECT refused.test:1 HTTP/1.1\r\nhost: refused.test:1\r\n\r\n", BODY);
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+}

@@ -9,7 +9,6 @@
 //! Promise: `turn` does all that can be done now and is bounded in work; a peer that does not read is not read from.
 //! Used by `event_loop`. Not here: what is answered (`route`), who wakes us.
 
-use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use super::route::{self, Exchange, Place, Route};
@@ -29,7 +28,7 @@ const STEPS: u32 = 64;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Bytes of the next requests that are kept while one is delayed. A guess.
-const READ_AHEAD: usize = 64 * 1024;
+pub(super) const READ_AHEAD: usize = 64 * 1024;
 
 /// What the connections of a loop share.
 pub(super) struct Surroundings<'a> {
@@ -53,11 +52,28 @@ pub(super) enum Turn {
 }
 
 enum State {
-    Head { since: Instant },
-    Body { decoder: BodyDecoder, exchange: Exchange, echoed: bool },
-    Delayed { exchange: Exchange, until: Instant },
-    Answer { source: Source, keep_alive: bool, counts: bool },
-    Lingering { until: Instant },
+    Head {
+        since: Instant,
+    },
+    Body {
+        decoder: BodyDecoder,
+        exchange: Exchange,
+        echoed: bool,
+    },
+    Delayed {
+        exchange: Exchange,
+        until: Instant,
+    },
+    Answer {
+        source: Source,
+        keep_alive: bool,
+        counts: bool,
+    },
+    Lingering {
+        until: Instant,
+    },
+    /// What comes goes back.
+    Tunnel,
 }
 
 /// What a step needs before the next.
@@ -70,19 +86,19 @@ enum Need {
 
 pub(super) struct Connection {
     id: u64,
-    socket: Socket,
+    pub(super) socket: Socket,
     state: State,
     /// Read and not yet used: `input[used..]`.
-    input: Vec<u8>,
-    used: usize,
+    pub(super) input: Vec<u8>,
+    pub(super) used: usize,
     /// Made and not yet sent: `output[sent..]`.
-    output: Vec<u8>,
-    sent: usize,
+    pub(super) output: Vec<u8>,
+    pub(super) sent: usize,
     /// Requests begun.
     nth: u64,
-    readable: bool,
+    pub(super) readable: bool,
     /// The peer's FIN has arrived, so that only a read of 0 empties the socket.
-    fin_arrived: bool,
+    pub(super) fin_arrived: bool,
     idle_timeout: Option<Duration>,
     /// The earliest timer that the loop holds for us.
     pub(super) armed: Option<Instant>,
@@ -121,7 +137,7 @@ impl Connection {
     /// Whether a request is between its head and the end of its answer.
     pub(super) fn is_active(&self) -> bool {
         match self.state {
-            State::Body { .. } | State::Delayed { .. } => true,
+            State::Body { .. } | State::Delayed { .. } | State::Tunnel => true,
             State::Answer { counts, .. } => counts,
             State::Head { .. } | State::Lingering { .. } => false,
         }
@@ -217,6 +233,14 @@ impl Connection {
                 self.used = self.input.len();
                 Need::Read
             }
+            State::Tunnel => {
+                self.output.extend_from_slice(&self.input[self.used..]);
+                self.used = self.input.len();
+                match self.flush() {
+                    Ok(true) => Need::Read,
+                    Ok(false) | Err(()) => Need::Write,
+                }
+            }
         }
     }
 
@@ -233,10 +257,19 @@ impl Connection {
                 if near.max_requests.is_some_and(|max| self.nth >= max) {
                     exchange.keep_alive = false;
                 }
+                match exchange.route {
+                    Route::Tunnel => {
+                        route::tunnel_head(&exchange, &mut self.output);
+                        self.state = State::Tunnel;
+                        return Need::Nothing;
+                    }
+                    Route::Early { .. } | Route::Continue { refuses: true } => return self.whole(exchange, near),
+                    _ => {}
+                }
                 if head.body == BodyLength::Known(0) {
                     return self.whole(exchange, near);
                 }
-                if head.expects_continue {
+                if head.expects_continue && exchange.route != (Route::Continue { refuses: false }) {
                     self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
                 let echoed = exchange.route == Route::Echo;
@@ -332,62 +365,5 @@ impl Connection {
         self.used = self.input.len();
         self.state = State::Answer { source: Source::Empty, keep_alive: false, counts };
         Need::Nothing
-    }
-
-    /// Ok(true): something was read. Ok(false): nothing there. Err: over.
-    fn read(&mut self, near: &mut Surroundings<'_>) -> Result<bool, ()> {
-        if !self.readable {
-            return Ok(false);
-        }
-        match self.socket.read(near.scratch) {
-            Ok(0) => Err(()),
-            Ok(len) => {
-                if len < near.scratch.len() && !self.fin_arrived && self.socket.short_read_empties() {
-                    self.readable = false;
-                }
-                if self.used == self.input.len() {
-                    self.input.clear();
-                    self.used = 0;
-                } else if self.used > READ_AHEAD {
-                    self.input.drain(..self.used);
-                    self.used = 0;
-                }
-                self.input.extend_from_slice(&near.scratch[..len]);
-                self.note_handshake(near);
-                Ok(true)
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.readable = false;
-                self.note_handshake(near);
-                Ok(false)
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
-            Err(_) => Err(()),
-        }
-    }
-
-    fn note_handshake(&mut self, near: &Surroundings<'_>) {
-        if let Some(resumed) = self.socket.handshake_done() {
-            near.shared.handshake(resumed);
-        }
-    }
-
-    /// Ok(true): all is with the system. Ok(false): the peer must read first. Err: over.
-    fn flush(&mut self) -> Result<bool, ()> {
-        loop {
-            let rest = &self.output[self.sent..];
-            let written = if rest.is_empty() { self.socket.flush().map(|()| 0) } else { self.socket.write(rest) };
-            match written {
-                Ok(0) if rest.is_empty() => {
-                    self.output.clear();
-                    self.sent = 0;
-                    return Ok(true);
-                }
-                Ok(len) => self.sent += len,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(()),
-            }
-        }
     }
 }

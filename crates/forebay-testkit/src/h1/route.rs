@@ -25,6 +25,9 @@ const MAX_FIELDS: u64 = 1_000_000;
 /// Most bytes of fields that `/headers` answers. A guess, as above.
 const MAX_FIELDS_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Most 103 before an answer: more than a client must take.
+const MAX_HINTS: u64 = 200;
+
 /// Longest delay, in ms: an hour.
 const MAX_DELAY_MS: u64 = 3_600_000;
 
@@ -36,14 +39,34 @@ const MAX_COLLECTED: usize = 64 * 1024 * 1024;
 pub(crate) enum Route {
     Text,
     Bytes(u64),
-    Chunked { len: u64, size: u64, trailers: bool },
+    Chunked {
+        len: u64,
+        size: u64,
+        trailers: bool,
+    },
     CloseDelimited(u64),
     Echo,
     EchoLate,
-    Headers { count: u64, len: u64 },
+    Headers {
+        count: u64,
+        len: u64,
+    },
     Status(u16),
     Close,
     Inspect,
+    /// Answered as soon as the head is there; the connection ends with it.
+    Early {
+        status: u16,
+        len: u64,
+    },
+    /// So many 103 first.
+    Hints(u64),
+    /// No 100 is sent; `refuses`: 417 in its place, at once.
+    Continue {
+        refuses: bool,
+    },
+    /// 101 with the protocol that was asked for, or 200 to CONNECT; then what comes goes back.
+    Tunnel,
     Old(Old),
     Bad(&'static str),
 }
@@ -93,6 +116,16 @@ fn route<'a>(mut parts: impl Iterator<Item = &'a str>) -> Route {
         },
         Some("close") => Route::Close,
         Some("inspect") => Route::Inspect,
+        Some("early") => match (length(999).and_then(|status| u16::try_from(status).ok()), length(MAX_LENGTH)) {
+            (Some(status @ 200..), Some(len)) => Route::Early { status, len },
+            _ => Route::Bad("/early/STATUS/N"),
+        },
+        Some("hints") => length(MAX_HINTS).map_or(Route::Bad("/hints/N up to 200"), Route::Hints),
+        Some("continue") => match parts.next() {
+            Some("none") => Route::Continue { refuses: false },
+            Some("refuse") => Route::Continue { refuses: true },
+            _ => Route::Bad("/continue/none, /continue/refuse"),
+        },
         Some("1.0") => match parts.next() {
             None => Route::Old(Old::Close),
             Some("keep-alive") => Route::Old(Old::KeepAlive),
@@ -125,12 +158,21 @@ pub(super) struct Exchange {
     pub(super) collected: Vec<u8>,
     /// Method, target and fields as they came, for `/inspect`.
     pub(super) inspected: Option<Json>,
+    /// What an upgrade asks for.
+    protocol: Option<String>,
 }
 
 impl Exchange {
     pub(super) fn new(head: &Head, request: &httparse::Request<'_, '_>) -> Self {
         let target = request.path.unwrap_or_default();
         let (mut route, delay) = parse(target);
+        let upgrade = request.headers.iter().find(|field| field.name.eq_ignore_ascii_case("upgrade"));
+        let protocol = upgrade.filter(|_| target.starts_with("/upgrade")).map(|field| to_latin1(field.value));
+        if protocol.is_some() || (request.method == Some("CONNECT") && !target.starts_with("refused.test:")) {
+            route = Route::Tunnel;
+        } else if request.method == Some("CONNECT") {
+            route = Route::Status(403);
+        }
         if route == Route::Echo && (delay.is_some() || request.method == Some("HEAD")) {
             route = Route::EchoLate;
         }
@@ -145,6 +187,7 @@ impl Exchange {
             patterned: true,
             collected: Vec::new(),
             inspected: (route == Route::Inspect).then(|| inspect(request)),
+            protocol,
         }
     }
 
@@ -192,7 +235,7 @@ pub(super) fn answer(exchange: &mut Exchange, place: Place<'_>, out: &mut Vec<u8
     let fixed = |bytes: Cow<'static, [u8]>| (Some(bytes.len() as u64), Source::Owned { bytes, at: 0 });
     let (mut status, mut version, mut extra) = (200, 1, Vec::new());
     let (length, source) = match exchange.route {
-        Route::Text => fixed(text()),
+        Route::Text | Route::Continue { refuses: false } => fixed(text()),
         Route::Bytes(len) => (Some(len), Source::Pattern { at: 0, end: len }),
         // HTTP/1.0 knows no chunks.
         Route::Chunked { len, .. } if exchange.minor == 0 => (None, Source::Pattern { at: 0, end: len }),
@@ -221,6 +264,24 @@ pub(super) fn answer(exchange: &mut Exchange, place: Place<'_>, out: &mut Vec<u8
             status = code;
             fixed(text())
         }
+        Route::Early { status: early, len } => {
+            status = early;
+            exchange.keep_alive = false;
+            (Some(len), Source::Pattern { at: 0, end: len })
+        }
+        Route::Hints(count) => {
+            for i in 0..count {
+                let _ = write!(out, "HTTP/1.1 103 Early Hints\r\nlink: </hint-{i}>\r\n\r\n");
+            }
+            fixed(text())
+        }
+        Route::Continue { refuses: true } => {
+            status = 417;
+            exchange.keep_alive = false;
+            fixed(text())
+        }
+        // Its head is `tunnel_head`.
+        Route::Tunnel => (None, Source::Empty),
         Route::Close => {
             exchange.keep_alive = false;
             fixed(text())
@@ -270,6 +331,16 @@ pub(super) fn echo_head(exchange: &mut Exchange, place: Place<'_>, out: &mut Vec
     }
     connection_fields(exchange, 1, place, out);
     out.extend_from_slice(b"\r\n");
+}
+
+/// The head that opens a tunnel.
+pub(super) fn tunnel_head(exchange: &Exchange, out: &mut Vec<u8>) {
+    let _ = match &exchange.protocol {
+        Some(protocol) => {
+            write!(out, "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n\r\n")
+        }
+        None => write!(out, "HTTP/1.1 200 Connection established\r\nserver: forebay-testkit\r\n\r\n"),
+    };
 }
 
 fn connection_fields(exchange: &Exchange, version: u8, place: Place<'_>, out: &mut Vec<u8>) {
@@ -325,6 +396,7 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         408 => "Request Timeout",
         413 => "Content Too Large",
+        417 => "Expectation Failed",
         429 => "Too Many Requests",
         500 => "Internal Server Error",
         502 => "Bad Gateway",
@@ -335,33 +407,4 @@ fn reason(status: u16) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_told_apart() {
-        for (path, route) in [
-            ("/", Route::Text),
-            ("/any/thing?bytes/5", Route::Text),
-            ("/bytes/5?x", Route::Bytes(5)),
-            ("/bytes/x", Route::Bad("/bytes/N")),
-            ("/bytes/99999999999999", Route::Bad("/bytes/N")),
-            ("/chunked/10/3", Route::Chunked { len: 10, size: 3, trailers: false }),
-            ("/chunked/10/0", Route::Bad("/chunked/N/K")),
-            ("/status/199", Route::Bad("/status/N from 200")),
-            ("/status/999", Route::Status(999)),
-            ("/headers/3", Route::Headers { count: 3, len: 8 }),
-            ("/1.0/keep-alive", Route::Old(Old::KeepAlive)),
-        ] {
-            assert_eq!(parse(path), (route, None), "{path}");
-        }
-        assert_eq!(parse("/delay/7/bytes/1"), (Route::Bytes(1), Some(Duration::from_millis(7))));
-        assert_eq!(parse("/delay/7"), (Route::Text, Some(Duration::from_millis(7))));
-    }
-
-    #[test]
-    fn the_ready_made_answer_is_framed_right() {
-        assert_eq!(BODY.len(), 22);
-        assert!(USUAL.ends_with(&format!("content-length: {}\r\n\r\n{BODY}", BODY.len())));
-    }
-}
+mod tests;
