@@ -450,6 +450,16 @@ ours('options of Forebay go in init.forebay', async (t, { pool }) => {
   await t.throwsAsync(pool.fetch('/echo', { forebay: { nope: 1 } as object }), { message: /nope/ })
 })
 
+ours('time-outs of Forebay go in init.forebay, and say their code', async (t, { pool }) => {
+  const head = await t.throwsAsync(pool.fetch('/hang', { forebay: { headersTimeout: 30 } }), {
+    message: 'fetch failed',
+  })
+  t.like(head.cause, { code: 'FB_HEADERS_TIMEOUT', phase: 'head', timeoutMs: 30 })
+  const stalled = await pool.fetch('/stall', { forebay: { bodyIdleTimeout: 30 } })
+  const body = await t.throwsAsync(stalled.text(), { message: 'terminated' })
+  t.like(body.cause, { code: 'FB_BODY_TIMEOUT', phase: 'body' })
+})
+
 ours('it is bound, and keeps its pool', async (t, { origin }) => {
   const { fetch } = new Pool(origin)
   t.is(await (await fetch('/text')).text(), 'hello')

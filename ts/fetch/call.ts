@@ -28,6 +28,8 @@ export interface FetchCall {
   readonly fields: Fields
   body: FetchBody | null
   readonly signal: AbortSignal | null
+  /** The signal of a `Request` follows that of its maker only as long as the `Request` is there: it is kept. */
+  readonly request: object | null
   readonly redirect: 'follow' | 'error' | 'manual'
   readonly rare: RareMembers
   readonly extra: FetchOptions
@@ -55,6 +57,7 @@ function plainCall(location: Location): FetchCall {
     fields: Fields.empty(),
     body: null,
     signal: null,
+    request: null,
     redirect: 'follow',
     rare: NO_RARE,
     extra: NO_OPTIONS,
@@ -99,6 +102,7 @@ function readInit(location: Location, request: RequestLike | null, init: object)
     fields: Fields.read(given.headers === undefined ? request?.headers : given.headers),
     body: given.body === undefined || given.body === null ? null : readFetchBody(given.body, given.duplex),
     signal,
+    request,
     redirect,
     rare,
     extra,

@@ -74,7 +74,7 @@ function redirected(call: FetchCall, response: PoolResponse, count: number): boo
 }
 
 function fetched(call: FetchCall, response: PoolResponse, target: FetchTarget, wasRedirected: boolean): Response {
-  const { location, method, signal, extra } = call
+  const { location, method, signal, request, extra } = call
   const url = location.origin + location.path
   const codings = codingsOf(response, method, location.origin)
   let body = method === 'HEAD' || hasNoBody(response.status) ? null : response.body
@@ -83,7 +83,7 @@ function fetched(call: FetchCall, response: PoolResponse, target: FetchTarget, w
     const maxReadSize = extra.maxReadSize ?? target.maxReadSize
     body = new DecodedBody(body, { origin: location.origin, head: response, codings, maxReadSize })
   }
-  return asResponse(new FetchedResponse({ response, body, url, redirected: wasRedirected, signal }, null))
+  return asResponse(new FetchedResponse({ response, body, url, redirected: wasRedirected, signal, request }, null))
 }
 
 /** What the pool knows of a response that its `fetch` gave: connection, timings, attempts. Null of any other. */

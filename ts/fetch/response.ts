@@ -21,6 +21,8 @@ export interface Fetched {
   readonly url: string
   readonly redirected: boolean
   readonly signal: AbortSignal | null
+  /** Kept for its signal (`call.ts`): whoever reads holds it. */
+  readonly request: object | null
 }
 
 /** See above. */
@@ -130,27 +132,28 @@ export class FetchedResponse {
   #read<T>(body: ResponseBody, read: () => Promise<T>): Promise<T> {
     if (this.#used) return Promise.reject(new TypeError('Body is unusable: Body has already been read'))
     this.#used = true
-    const { signal } = this.#fetched
+    const fetched = this.#fetched
+    const { signal } = fetched
     if (signal?.aborted === true) {
       void body.discard({ maxBytes: 0 })
       return Promise.reject(signal.reason)
     }
     return read().catch((error: unknown) => {
-      throw terminated(error, signal)
+      throw terminated(error, fetched.signal)
     })
   }
 
   /** The real one inside; null where there is no body. */
   #materialise(): Response | null {
     if (this.#inner !== null) return this.#inner
-    const { body, signal } = this.#fetched
+    const { body } = this.#fetched
     if (body === null) return null
     const { headers } = this
     if (this.#used) {
       this.#inner = new Response('', { headers })
       void this.#inner.text()
     } else {
-      this.#inner = new Response(webStream(new FetchedSource(body, signal)), { headers })
+      this.#inner = new Response(webStream(new FetchedSource(body, this.#fetched)), { headers })
     }
     return this.#inner
   }
@@ -159,15 +162,15 @@ export class FetchedResponse {
 /** The chunks of a body, failing as those of a fetch do. */
 class FetchedSource implements ChunkSource {
   readonly #chunks: AsyncIterator<Uint8Array>
-  readonly #signal: AbortSignal | null
+  readonly #fetched: Fetched
 
-  constructor(body: ResponseBody, signal: AbortSignal | null) {
+  constructor(body: ResponseBody, fetched: Fetched) {
     this.#chunks = body[Symbol.asyncIterator]()
-    this.#signal = signal
+    this.#fetched = fetched
   }
 
   async next(): Promise<Uint8Array | null> {
-    const signal = this.#signal
+    const { signal } = this.#fetched
     if (signal?.aborted === true) {
       this.cancel()
       throw signal.reason
@@ -176,7 +179,7 @@ class FetchedSource implements ChunkSource {
       const step = await this.#chunks.next()
       return step.done === true ? null : step.value
     } catch (error) {
-      throw terminated(error, signal)
+      throw terminated(error, this.#fetched.signal)
     }
   }
 
