@@ -246,6 +246,24 @@ fn inventory_049_a_connect_timeout_fails_what_waits_and_the_next_works() {
 }
 
 #[test]
+fn while_settings_are_awaited_the_connect_timeout_no_longer_runs() {
+    let mut scene = many(h2(100));
+    let stream = scene.request();
+    scene.pass(ms(4_000));
+    let id = scene.connections[0];
+    scene.group.shaken(scene.now, id);
+    scene.turn();
+    scene.pass(ms(9_000));
+    assert!(scene.failed.is_empty());
+    scene.connect_as(id, Some(10));
+    assert_eq!(scene.opens(), [stream]);
+    // Once it is up there is nothing to disarm.
+    scene.group.shaken(scene.now, id);
+    scene.turn();
+    scene.complete(stream);
+}
+
+#[test]
 fn inventory_050_a_full_request_limit_refuses_although_a_connection_is_ready() {
     let mut scene = Scene::new(limits(|limits| limits.max_requests = 1), h2(100));
     scene.request();

@@ -76,7 +76,9 @@ pub(crate) struct H2 {
     away: bool,
     /// Streams that we reset for reasons of our own.
     resets: u64,
-    /// Too many others.
+    /// Streams that were reset for the peer's.
+    errors: u64,
+    /// Too many of them.
     spoiled: bool,
     /// Whether a response came over it before.
     answered: bool,
@@ -136,6 +138,7 @@ impl H2 {
             keepalive,
             away: false,
             resets: 0,
+            errors: 0,
             spoiled: false,
             answered: false,
         })
@@ -214,7 +217,13 @@ impl H2 {
         if let Poll::Ready(result) = done {
             return Some(self.lost(result.as_ref().err()));
         }
-        if counts.resets.saturating_sub(self.resets) >= MAX_STREAM_ERRORS && !self.spoiled {
+        let errors = counts.resets.saturating_sub(self.resets);
+        if errors > self.errors {
+            // The crate does not wake whoever waits for an answer on a stream that it resets itself.
+            self.places.iter().filter(|place| place.stream.is_some()).for_each(|place| place.waker.wake_by_ref());
+        }
+        self.errors = errors;
+        if errors >= MAX_STREAM_ERRORS && !self.spoiled {
             self.spoiled = true;
             pool.drain_link(link, DrainReason::LocalErrors);
         }
@@ -253,6 +262,11 @@ impl H2 {
 
     /// Looks at the streams that something happened to, and takes what the pool has for this connection.
     fn serve(&mut self, pool: &Rc<Pool>, link: &Rc<Link>, moved: &mut bool) -> Option<Lost> {
+        // First: the caller of a cancelled exchange has its answer, and its number may be another's by now.
+        for stream in link.take_resets() {
+            *moved = true;
+            self.cancel(pool, stream);
+        }
         let mut due = std::mem::take(&mut self.due);
         self.nudges.take_streams(&mut due);
         due.extend(link.take_touched());
@@ -270,10 +284,6 @@ impl H2 {
         while let Some((request, stream)) = link.take_next() {
             *moved = true;
             self.open(pool, link, request, stream);
-        }
-        for stream in link.take_resets() {
-            *moved = true;
-            self.cancel(pool, stream);
         }
         None
     }
@@ -324,7 +334,10 @@ impl H2 {
 
     fn open(&mut self, pool: &Rc<Pool>, link: &Rc<Link>, request: RequestId, stream: StreamId) {
         let secure = self.secure;
-        // If its caller has gone, a reset follows.
+        // If its caller has gone, a reset follows; its number may be another's by now.
+        if pool.shared.exchanges.with(request, |e| e.stream == stream) != Some(true) {
+            return;
+        }
         let Some(made) = pool.begin(request, link, |head, e| message(head, e, secure)) else { return };
         let Some(send) = self.send.as_mut().filter(|_| !self.away) else {
             pool.stream_unsent(request, stream);
@@ -411,6 +424,8 @@ impl H2 {
             return Poll::Ready(());
         }
         let ended = match lost.code {
+            // The peer went away, its last stream has ended, and the `h2` crate closes.
+            Code::ConnectionClosed if self.away && self.watch.end().is_none() => Ended::ByUs,
             code if code.is_breach() => Ended::Violation,
             Code::ConnectionReset => Ended::Reset,
             Code::KeepaliveTimeout | Code::SettingsTimeout => Ended::ByUs,
@@ -418,11 +433,11 @@ impl H2 {
         };
         pool.connection_over(link, ended);
         let highest = self.watch.counts().highest;
-        while let Some((request, stream)) = link.take_next() {
-            pool.stream_unsent(request, stream);
-        }
         for stream in link.take_resets() {
             self.cancel(pool, stream);
+        }
+        while let Some((request, stream)) = link.take_next() {
+            pool.stream_unsent(request, stream);
         }
         let around =
             Around { pool, number: link.number, watch: &self.watch, answered: self.answered, lost: Some(lost) };
@@ -436,8 +451,15 @@ impl H2 {
                 Some(End::Failed { failure, .. }) => {
                     pool.stream_failed(link, both, failure, self.answered, stream.has_begun());
                 }
-                Some(End::Connection(_)) | None => {
-                    let failure = lost.failure(stream.is_headed(), around.watch.last_stream() == stream.number);
+                end @ (Some(End::Connection(_)) | None) => {
+                    // What the stream was told may say more.
+                    let own = match &end {
+                        Some(End::Connection(error)) if error.is_library() => {
+                            h2_lost(Some(error), around.watch.fault(), around.watch.end().as_ref())
+                        }
+                        _ => lost.clone(),
+                    };
+                    let failure = own.failure(stream.is_headed(), around.watch.last_stream() == stream.number);
                     pool.stream_failed(link, both, failure, self.answered, stream.has_begun());
                 }
             }

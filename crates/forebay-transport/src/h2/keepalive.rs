@@ -75,10 +75,9 @@ impl KeepAlive {
         if self.asked {
             return;
         }
-        // An answer that came since does not matter: it was a frame.
-        if let Some(pings) = &mut self.pings
-            && pings.send_ping(Ping::opaque()).is_ok()
-        {
+        if let Some(pings) = &mut self.pings {
+            // One that another frame answered may still be open: then that is the question.
+            let _ = pings.send_ping(Ping::opaque());
             self.asked = true;
             self.timer.reset(self.handle.now() + self.config.map_or(PROBE, |c| c.timeout));
         }

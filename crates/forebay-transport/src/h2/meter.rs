@@ -89,7 +89,7 @@ pub(super) struct Meter {
     written: Walk,
     /// The frame whose payload passes now, on the way in.
     current: u8,
-    /// The stream of the last frame that passed.
+    /// The stream of the last frame that passed, if that was a part of a message; else 0.
     stream: u32,
     first: bool,
     settings: Settings,
@@ -144,7 +144,7 @@ impl Meter {
         &self.counts
     }
 
-    /// The stream of the last frame that passed.
+    /// The stream of the last frame that passed, if that was a part of a message; else 0.
     pub(super) fn stream(&self) -> u32 {
         self.stream
     }
@@ -217,7 +217,8 @@ impl Meter {
         }
         self.counts.frames += 1;
         self.current = head.kind;
-        self.stream = head.stream;
+        // Only frames of a message can be one request's fault.
+        self.stream = if matches!(head.kind, DATA | HEADERS | CONTINUATION) { head.stream } else { 0 };
         self.increment = None;
         match head.kind {
             // The `h2` crate bounds empty DATA and CONTINUATION.

@@ -8,6 +8,7 @@
     reason = "shared by test programs, each uses a part"
 )]
 
+pub(crate) mod http2;
 pub(crate) mod trial;
 
 use std::cell::{Cell, RefCell};
