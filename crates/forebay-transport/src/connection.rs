@@ -68,6 +68,8 @@ pub(crate) struct Link {
     answered: Cell<bool>,
     /// It became a tunnel.
     tunnel: Cell<bool>,
+    /// Of several addresses those that were tried, and what those failed with that did.
+    tries: RefCell<Vec<(SocketAddr, Option<String>)>>,
 }
 
 impl Link {
@@ -87,6 +89,7 @@ impl Link {
             phase: Cell::new(Phase::Connect),
             answered: Cell::new(false),
             tunnel: Cell::new(false),
+            tries: RefCell::default(),
         })
     }
 
@@ -155,6 +158,26 @@ impl Link {
     /// A response came over it.
     pub(crate) fn answer(&self) {
         self.answered.set(true);
+    }
+
+    /// One of several addresses is tried.
+    pub(crate) fn tries(&self, address: SocketAddr) {
+        self.tries.borrow_mut().push((address, None));
+    }
+
+    /// It failed.
+    pub(crate) fn tried(&self, address: SocketAddr, why: &str) {
+        let mut tries = self.tries.borrow_mut();
+        if let Some((_, failure)) = tries.iter_mut().find(|(tried, _)| *tried == address) {
+            *failure = Some(why.to_owned());
+        }
+    }
+
+    /// What became of each address that was tried, where there are several; `None` where there is one.
+    pub(crate) fn list_tries(&self) -> Option<String> {
+        let tries = self.tries.borrow();
+        let list = tries.iter().map(|(address, why)| format!("{address}: {}", why.as_deref().unwrap_or("no answer")));
+        (tries.len() > 1).then(|| list.collect::<Vec<_>>().join("; "))
     }
 
     /// It became a tunnel.

@@ -46,7 +46,7 @@ pub(crate) async fn dial(
     let (stream, peer) = if let Some(path) = &config.socket_path {
         (unix(handle, path).await?, Peer::Unix(path.display().to_string()))
     } else {
-        let (stream, peer) = Race::new(handle, config, addresses).run().await?;
+        let (stream, peer) = Race::new(handle, config, addresses, link).run().await?;
         (stream, Peer::Ip(peer.ip(), peer.port()))
     };
     let connected = handle.now();
@@ -106,10 +106,13 @@ struct Race<'a> {
     running: Vec<(SocketAddr, Stream)>,
     failed: Vec<(SocketAddr, Failure)>,
     next: Timer,
+    /// Hears of each, where there are several: if the time runs out, nobody else can tell.
+    link: &'a Link,
+    several: bool,
 }
 
 impl<'a> Race<'a> {
-    fn new(handle: &'a Handle, config: &PoolConfig, addresses: &'a [SocketAddr]) -> Self {
+    fn new(handle: &'a Handle, config: &PoolConfig, addresses: &'a [SocketAddr], link: &'a Link) -> Self {
         Self {
             handle,
             options: ConnectOptions { local_address: config.local_address, ..ConnectOptions::default() },
@@ -118,6 +121,8 @@ impl<'a> Race<'a> {
             running: Vec::new(),
             failed: Vec::new(),
             next: handle.timer(),
+            link,
+            several: addresses.len() > 1,
         }
     }
 
@@ -131,6 +136,9 @@ impl<'a> Race<'a> {
             match Stream::connect(self.handle, *address, &self.options) {
                 Ok(stream) => {
                     self.running.push((*address, stream));
+                    if self.several {
+                        self.link.tries(*address);
+                    }
                     if !self.delay.is_zero() {
                         break;
                     }
@@ -158,7 +166,9 @@ impl<'a> Race<'a> {
                         return Poll::Ready(Ok((stream, address)));
                     }
                     Poll::Ready(Err(error)) => {
-                        self.failed.push((*address, connect_failure(&error)));
+                        let failure = connect_failure(&error);
+                        self.link.tried(*address, &failure.text);
+                        self.failed.push((*address, failure));
                         self.running.remove(at);
                         lost = true;
                     }

@@ -15,7 +15,7 @@ use forebay_reactor::Handle;
 use crate::config::PoolConfig;
 use crate::error::{Code, Failure, Phase};
 use crate::exchange::Exchanges;
-use crate::pool::{Pool, Shared};
+use crate::pool::{Pool, Shared, defect};
 use crate::request::{self, Submission};
 use crate::sink::{PoolId, RequestId, Sink};
 use crate::upload;
@@ -51,18 +51,20 @@ impl Driver {
     /// Where a pool connects from now on.
     pub fn set_addresses(&self, pool: PoolId, addresses: Vec<SocketAddr>) {
         if let Some(pool) = self.pool(pool) {
-            pool.set_addresses(addresses);
+            pool.contain(|| pool.set_addresses(addresses));
         }
     }
 
     /// Takes a request. Its answer comes through the sink, maybe before this returns.
     pub fn request(&self, submission: Submission) {
         if let Some(pool) = self.pool(submission.pool) {
-            pool.request(submission);
-        } else {
-            let failure = Failure::new(Code::PoolClosed, Phase::Admit, Class::Unprocessed, "the pool is closed");
-            self.shared.sink.fail(submission.id, &failure, None);
+            pool.contain(|| pool.request(submission));
+            return;
         }
+        let broke = self.pools.borrow().get(&submission.pool).is_some_and(|pool| pool.is_poisoned());
+        let closed = || Failure::new(Code::PoolClosed, Phase::Admit, Class::Unprocessed, "the pool is closed");
+        let failure = if broke { defect(Phase::Admit) } else { closed() };
+        self.shared.sink.fail(submission.id, &failure, None);
     }
 
     /// Ends a request that was not submitted whole.
@@ -74,7 +76,7 @@ impl Driver {
     /// The caller no longer wants the answer: ends with `FB_ABORTED`, unless it has ended already.
     pub fn cancel(&self, request: RequestId) {
         if let Some(pool) = self.shared.exchanges.with(request, |e| e.pool.clone()) {
-            pool.cancel(request);
+            pool.contain(|| pool.cancel(request));
         }
     }
 
@@ -97,10 +99,10 @@ impl Driver {
                     link.touch(place);
                 }
                 if end {
-                    pool.handed_over(request);
+                    pool.contain(|| pool.handed_over(request));
                 }
             }
-            Err(failure) => pool.abandon(request, |_| failure),
+            Err(failure) => pool.contain(|| pool.abandon(request, |_| failure)),
         }
     }
 
@@ -108,7 +110,7 @@ impl Driver {
     pub fn body_failed(&self, request: RequestId) {
         let open = self.shared.exchanges.with(request, |e| e.upload.is_some().then(|| e.pool.clone()));
         if let Some(pool) = open.flatten() {
-            pool.abandon(request, |_| upload::failed("the body failed"));
+            pool.contain(|| pool.abandon(request, |_| upload::failed("the body failed")));
         }
     }
 
@@ -126,7 +128,7 @@ impl Driver {
     /// No new work for the pool; the sink hears when the rest is done.
     pub fn close_pool(&self, pool: PoolId) {
         match self.pool(pool) {
-            Some(pool) => pool.close(),
+            Some(pool) => pool.contain(|| pool.close()),
             None => self.shared.sink.pool_closed(pool),
         }
     }
@@ -134,7 +136,7 @@ impl Driver {
     /// What is open in the pool fails with `FB_POOL_CLOSED`; the sink hears when all is gone.
     pub fn destroy_pool(&self, pool: PoolId) {
         match self.pool(pool) {
-            Some(pool) => pool.destroy(),
+            Some(pool) => pool.contain(|| pool.destroy()),
             None => self.shared.sink.pool_closed(pool),
         }
     }
@@ -143,7 +145,7 @@ impl Driver {
     pub fn shutdown(&self) {
         let pools = std::mem::take(&mut *self.pools.borrow_mut());
         for pool in pools.into_values() {
-            pool.destroy();
+            pool.contain(|| pool.destroy());
         }
     }
 
@@ -169,6 +171,11 @@ impl Driver {
     /// Lets go of the counters of a closed pool.
     pub fn forget_pool(&self, pool: PoolId) {
         self.pools.borrow_mut().retain(|id, p| *id != pool || !p.is_closed());
+    }
+
+    #[cfg(test)]
+    pub(crate) fn pool_for_test(&self, id: PoolId) -> Rc<Pool> {
+        self.pool(id).expect("the pool is there")
     }
 
     /// A pool that is not gone.

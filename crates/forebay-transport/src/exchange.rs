@@ -82,6 +82,12 @@ impl Exchanges {
         self.slots.borrow_mut().get_mut(id as usize)?.as_deref_mut().map(look)
     }
 
+    /// Those of a pool.
+    pub(crate) fn of(&self, pool: &Rc<Pool>) -> Vec<RequestId> {
+        let slots = self.slots.borrow();
+        slots.iter().flatten().filter(|e| Rc::ptr_eq(&e.pool, pool)).map(|e| e.submission.id).collect()
+    }
+
     /// Takes one out.
     pub(crate) fn remove(&self, id: RequestId) -> Option<Box<Exchange>> {
         self.slots.borrow_mut().get_mut(id as usize)?.take()

@@ -35,3 +35,9 @@ mod wire;
 
 pub use config::PoolConfig;
 pub use driver::Driver;
+
+#[cfg(test)]
+extern crate self as forebay_transport;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;

@@ -7,6 +7,7 @@
 mod alarm;
 mod deadlines;
 mod effects;
+mod guarded;
 mod inputs;
 mod multiplexed;
 
@@ -25,6 +26,8 @@ use forebay_reactor::{Handle, Timer};
 use self::alarm::Alarm;
 pub(crate) use self::deadlines::Clocks;
 use self::deadlines::Deadlines;
+use self::guarded::Guarded;
+pub(crate) use self::guarded::defect;
 use crate::config::PoolConfig;
 use crate::connection::Link;
 use crate::error::{Code, Failure, Phase};
@@ -106,7 +109,7 @@ pub(crate) struct Pool {
     pub(crate) id: PoolId,
     pub(crate) config: PoolConfig,
     addresses: RefCell<Rc<[SocketAddr]>>,
-    core: RefCell<Group>,
+    core: Guarded,
     upstream: UpstreamId,
     /// By the core's index.
     links: RefCell<Vec<Option<Rc<Link>>>>,
@@ -115,6 +118,8 @@ pub(crate) struct Pool {
     /// Why the last dial failed; the core's failures name the connection.
     dial_failure: RefCell<Option<(ConnectionId, Failure)>>,
     closed: Cell<bool>,
+    /// The request that the core is told of, and that is nowhere else: if the core panics, it must hear of that.
+    limbo: Cell<Option<RequestId>>,
     /// Whether it is among `Shared::changed`.
     changed: Cell<bool>,
     /// Refusals that were not told yet, by priority and limit.
@@ -129,13 +134,14 @@ impl Pool {
         let upstream = core.add_upstream(config.upstream.clone());
         let pool = Rc::new(Self {
             addresses: RefCell::new(config.addresses.clone().into()),
-            core: RefCell::new(core),
+            core: Guarded::new(core),
             upstream,
             links: RefCell::default(),
             alarm: RefCell::new(shared.handle.timer()),
             deadlines: Deadlines::default(),
             dial_failure: RefCell::default(),
             closed: Cell::new(false),
+            limbo: Cell::new(None),
             changed: Cell::new(false),
             overflows: RefCell::default(),
             closings: Cell::new(0),
@@ -202,7 +208,9 @@ impl Pool {
             },
             ..NewStream::new(u64::from(id), self.upstream)
         };
+        self.limbo.set(Some(id));
         let admission = self.core.borrow_mut().request(self.shared.now(), stream);
+        self.limbo.set(None);
         match admission {
             Admission::Attached(stream) | Admission::Queued(stream) => self.admit(submission, stream),
             Admission::Refused(reason) => {
@@ -249,7 +257,7 @@ impl Pool {
             }
         };
         if let Some(failure) = refused {
-            self.core.borrow_mut().cancel(self.shared.now(), stream);
+            self.forget_in_core(id, stream);
             self.shared.sink.fail(id, &failure, None);
         }
     }
@@ -264,10 +272,16 @@ impl Pool {
         let Some(exchange) = self.release(request) else {
             return;
         };
-        self.core.borrow_mut().cancel(self.shared.now(), exchange.stream);
+        self.forget_in_core(request, exchange.stream);
         let via = exchange.link.as_ref().map(|link| (link.number, link.is_reused()));
         self.shared.sink.fail(request, &why(&exchange), via);
         self.turn();
+    }
+
+    fn forget_in_core(&self, request: RequestId, stream: StreamId) {
+        self.limbo.set(Some(request));
+        self.core.borrow_mut().cancel(self.shared.now(), stream);
+        self.limbo.set(None);
     }
 
     /// No new work; gone when the rest is done.

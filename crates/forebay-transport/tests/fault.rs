@@ -13,12 +13,12 @@
 //! | T13 | rustls follows neither after a handshake of TLS 1.3; with TLS 1.2 it refuses | its own tests |
 //! | F25, F30 | back-off and the life of a connection are the core's | `forebay-core` |
 //! | H17 | that names touch no prototype is JavaScript's part | unit tests of `ts/response` |
-//! | B17 | `Expect` is not offered | - |
-//! | B23 | the deadline is TypeScript's; the limit on gaps is here | integration |
+//! | B17, B19, B21, R14 | bodies that are produced | `exchange/interim.rs`, `exchange/upload.rs`; those in memory: `body.rs` |
+//! | B23, P03 | limits of an exchange as a whole | `exchange/timeouts.rs` |
 //! | B24 | the window of a stream's reader is TypeScript's; credit is here | integration |
 //! | B26 | 3xx pass as they are; following them is fetch's | unit tests of `ts/` |
 //! | P02, P04, P06, P07, P19 | limits and drains are the core's | `forebay-core`; `suite.rs` |
-//! | P24 | a panic in the core cannot be forced from outside; those of a sink can | `reuse.rs` |
+//! | P24 | a panic in the core cannot be forced from outside; those of a sink can | `pool/guarded/tests.rs`; `reuse.rs` |
 //! | R rows | what is submitted is checked again | `request.rs`; first in `ts/request` |
 #![allow(clippy::unwrap_used)]
 

@@ -45,7 +45,7 @@ impl Future for Alarm {
 impl Drop for Alarm {
     /// A panic must not leave the pool without its timers.
     fn drop(&mut self) {
-        if self.running {
+        if self.running && !self.pool.is_lost() {
             self.pool.shared.handle.spawn(Alarm { pool: self.pool.clone(), running: false });
         }
     }

@@ -6,7 +6,7 @@ use forebay_core::{Class, CloseReason, ConnectionId, Effect, Event, FailureReaso
 
 use super::Pool;
 use crate::connection::{Connection, Link};
-use crate::error::{Code, Failure};
+use crate::error::{Code, Failure, Phase};
 use crate::refusal;
 use crate::sink::RequestId;
 use crate::timeouts::Limit;
@@ -155,7 +155,13 @@ impl Pool {
     fn connect_timed_out(&self, link: &Link) -> Failure {
         let refused = refusal::refused(FailureReason::Timeout, &self.config, Priority::Default, Class::Unprocessed);
         let tried = link.address().or_else(|| self.addresses().first().copied());
-        let failure = Failure { phase: link.phase(), ..refused };
+        let failure = match link.list_tries().filter(|_| link.phase() == Phase::Connect) {
+            Some(list) => {
+                let number = refused.number;
+                Failure::new(Code::ConnectFailed, Phase::Connect, Class::Unprocessed, &list).with_number(number)
+            }
+            None => Failure { phase: link.phase(), ..refused },
+        };
         match tried {
             Some(address) => failure.at(address),
             None => failure,

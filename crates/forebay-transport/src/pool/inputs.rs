@@ -192,6 +192,9 @@ impl Pool {
 
     /// The task of a connection was dropped in the middle of its work: a panic of ours, or the end of the reactor.
     pub(crate) fn broke(self: &Rc<Self>, link: &Link, interrupted: Interrupted) {
+        if self.is_lost() {
+            return;
+        }
         let text = "defect in Forebay: a task ended early";
         let bound = link.take_next().map(|(request, stream)| Interrupted::Open { request, stream, answered: false });
         match bound.unwrap_or(interrupted) {

@@ -132,6 +132,9 @@ impl Pool {
 
     /// The task of a connection was dropped in the middle of its work: a panic of ours, or the end of the reactor.
     pub(crate) fn broke_all(self: &Rc<Self>, link: &Link, open: Vec<(RequestId, StreamId, bool)>) {
+        if self.is_lost() {
+            return;
+        }
         let text = "defect in Forebay: a task ended early";
         if !link.is_announced() {
             self.dial_failed(link, Failure::new(Code::Internal, Phase::Connect, Class::Maybe, text));
