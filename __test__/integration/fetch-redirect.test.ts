@@ -107,16 +107,19 @@ for (const place of [
 
 alike('a place in UTF-8', async ({ fetch, origin }) => (await (await fetch(`${origin}/utf8`)).json()) as object)
 
-ours('B26: a redirect to another origin is refused, and its connection is kept', async (t, scene) => {
-  const { fetch, origin, elsewhere, pool } = scene
-  const place = encodeURIComponent(`${elsewhere}/echo`)
-  const error = await t.throwsAsync(fetch(`${origin}/redirect/302?to=${place}`), { message: 'fetch failed' })
-  t.true(error.cause instanceof RequestError)
-  t.like(error.cause, { code: 'FB_INVALID_REQUEST', field: 'redirect', phase: 'head' })
-  const manual = await fetch(`${origin}/redirect/302?to=${place}`, { redirect: 'manual' })
-  t.is(manual.headers.get('location'), `${elsewhere}/echo`)
-  t.is(pool.stats.cxTotal, 1)
-})
+ours(
+  'B26: a redirect to another origin is refused, and its connection is kept [in part: a pool of one origin]',
+  async (t, scene) => {
+    const { fetch, origin, elsewhere, pool } = scene
+    const place = encodeURIComponent(`${elsewhere}/echo`)
+    const error = await t.throwsAsync(fetch(`${origin}/redirect/302?to=${place}`), { message: 'fetch failed' })
+    t.true(error.cause instanceof RequestError)
+    t.like(error.cause, { code: 'FB_INVALID_REQUEST', field: 'redirect', phase: 'head' })
+    const manual = await fetch(`${origin}/redirect/302?to=${place}`, { redirect: 'manual' })
+    t.is(manual.headers.get('location'), `${elsewhere}/echo`)
+    t.is(pool.stats.cxTotal, 1)
+  },
+)
 
 ours('the connection of a redirect is used again', async (t, { fetch, pool }) => {
   await (await fetch('/hops/10')).text()
@@ -124,7 +127,7 @@ ours('the connection of a redirect is used again', async (t, { fetch, pool }) =>
   t.is(pool.stats.cxTotal, 1)
 })
 
-test('credentials do not leave their origin', async t => {
+test('credentials do not leave their origin (fetch over pools of two origins)', async t => {
   const server = await startFetchServer()
   const pools = [server.origin, server.elsewhere].map(origin => new Pool(origin))
   t.teardown(() => Promise.all(pools.map(pool => pool.destroy())).then(() => server.stop()))
