@@ -17,6 +17,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use mio::event;
 use mio::{Interest, Registry, Token};
@@ -100,6 +101,18 @@ impl Stream {
             Socket::Tcp(tcp) => tcp.peer_addr(),
             #[cfg(unix)]
             Socket::Unix(_) => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// When it is dropped, the peer gets a reset instead of an end in order, and what was not sent is thrown away. Over TCP.
+    pub fn reset_on_drop(&self) {
+        match &self.socket {
+            Socket::Tcp(tcp) => {
+                // Where the system refuses, the end is in order.
+                let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+            }
+            #[cfg(unix)]
+            Socket::Unix(_) => {}
         }
     }
 

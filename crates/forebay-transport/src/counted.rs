@@ -20,6 +20,10 @@ impl Counted {
         Self { stream, read: 0 }
     }
 
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
     /// Bytes that were read.
     pub(crate) fn count(&self) -> u64 {
         self.read

@@ -88,6 +88,11 @@ impl Io {
         self.watch.clone()
     }
 
+    /// The peer is to see a reset when it is dropped, not an end in order.
+    pub(crate) fn reset_on_drop(&self) {
+        self.wire.reset_on_drop();
+    }
+
     /// Reads once, at most `room` bytes; how many were put, and whether any came.
     fn read(
         &mut self,

@@ -35,6 +35,14 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
+    /// The peer is to see a reset when it is dropped, not an end in order.
+    pub(crate) fn reset_on_drop(&self) {
+        match self {
+            Self::Clear(stream) => stream.reset_on_drop(),
+            Self::Tls(stream) => stream.get_ref().0.stream().reset_on_drop(),
+        }
+    }
+
     /// Reads once, up to `room` bytes, and shows them to `take`; none: the end. `received`: bytes of plain text so far;
     /// `overhead`: the error of a peer whose TLS outweighs them; `pending`: an error that what came before it is read before.
     pub(crate) fn poll_take(

@@ -67,6 +67,8 @@ impl Tunnel {
     /// Moves what can be moved. Ready: the connection is gone and the pool knows.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, pool: &Rc<Pool>, link: &Rc<Link>) -> Poll<()> {
         if link.order() == Order::Close {
+            // Nothing in a tunnel tells a whole message from one that was cut.
+            self.io.reset_on_drop();
             return Poll::Ready(());
         }
         let moved = self.outward(cx, pool).and_then(|()| self.inward(cx, pool));

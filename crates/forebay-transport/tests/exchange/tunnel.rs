@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_core::{Class, Stat};
-use forebay_testkit::script::Script;
+use forebay_testkit::script::{ConnectionInfo, End, Script};
 use forebay_transport::error::{Code, Phase};
 use forebay_transport::request::{Aim, Content};
 use forebay_transport::sink::RequestId;
@@ -191,7 +191,7 @@ fn a_reset_is_a_failure() {
 }
 
 #[test]
-fn a_failed_producer_ends_the_tunnel() {
+fn a_failed_producer_resets_the_tunnel() {
     let server = serve([Script::new().head().send(SWITCH)]);
     let mut world = World::new(config(server.addr()));
     let id = upgrade(&mut world);
@@ -199,7 +199,8 @@ fn a_failed_producer_ends_the_tunnel() {
     world.driver.body_failed(id);
     assert_eq!(world.answer(id).code(), Some(Code::RequestBodyFailed));
     world.finish();
-    assert!(server.wait_until(PATIENCE, |all| all.iter().all(|c| c.end.is_some())));
+    let reset = |c: &ConnectionInfo| c.end == Some(End::PeerReset);
+    assert!(server.wait_until(PATIENCE, |all| all.iter().all(reset)), "{:?}", server.connections());
 }
 
 #[test]
