@@ -3,6 +3,7 @@
 export type {
   Bounds,
   ConnectionOptions,
+  Http2Options,
   Limits,
   LimitsOptions,
   Lookup,
@@ -15,9 +16,12 @@ export type {
 export type {
   BoundsConfig,
   ConnectionConfig,
+  Http2Config,
   LimitsConfig,
+  PingConfig,
   PoolConfig,
   PoolLimitsConfig,
+  PoolProtocol,
   ResolverConfig,
 } from './config/parsed.js'
 export type { TlsConfig } from './config/tls.js'

@@ -82,6 +82,37 @@ export async function startTestkit(options: StartOptions = {}): Promise<Testkit>
   }
 }
 
+/** The counters of the well-behaved HTTP/2 server that tests look at. */
+export interface Http2Stats {
+  readonly connectionsAccepted: number
+  readonly connectionsOpen: number
+  readonly streamsBegun: number
+  readonly streamsCompleted: number
+  readonly maxStreamsPerConnection: number
+  readonly goawaysSent: number
+}
+
+export interface Http2Testkit extends Program {
+  stats(): Promise<Http2Stats>
+  /** Waits until a counter is so, e.g. `connectionsOpen=0`. */
+  until(condition: string): Promise<void>
+}
+
+/** The well-behaved HTTP/2 server: in clear with prior knowledge, or with `--tls`. */
+export async function startHttp2(...args: readonly string[]): Promise<Http2Testkit> {
+  const program = await start(['h2', ...args], {})
+  return {
+    ...program,
+    async stats() {
+      const { stats } = await program.ask('stats')
+      return stats as Http2Stats
+    },
+    async until(condition) {
+      await program.ask(`await ${condition}`)
+    },
+  }
+}
+
 /** A server whose connections play these scripts, the last one again and again. */
 export async function startScripted(...scripts: readonly (readonly Step[])[]): Promise<Scripted> {
   const program = await start(['script', '--script', JSON.stringify(scripts)], {})

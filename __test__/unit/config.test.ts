@@ -122,12 +122,44 @@ const ROWS: readonly Row[] = [
   },
   {
     path: 'protocols',
-    unset: ['h1'],
+    unset: ['h2', 'h1'],
     good: [
-      ['auto', ['h1']],
+      ['auto', ['h2', 'h1']],
       [['h1'], ['h1']],
+      [['h2'], ['h2']],
+      [
+        ['h1', 'h2'],
+        ['h2', 'h1'],
+      ],
     ],
-    bad: ['h1', 'h2', [], ['h2'], ['h1', 'h1'], ['h1', 'h2'], null, 1, {}],
+    bad: ['h1', 'h2', [], ['h3'], ['h1', 'h1'], ['h2', 'h1', 'h1'], null, 1, {}],
+  },
+  whole('http2.maxConcurrentStreams', 1024, 1, 2 ** 30),
+  {
+    path: 'http2.preSettingsStreams',
+    unset: null,
+    good: [
+      [null, null],
+      [1, 1],
+      [2 ** 30, 2 ** 30],
+    ],
+    bad: [...NO_NUMBERS.filter(value => value !== null), 0, 1.5, 2 ** 30 + 1, Number.POSITIVE_INFINITY],
+  },
+  { path: 'http2.remember', unset: true, good: [[false, false]], bad: [0, 1, 'false', null] },
+  whole('http2.streamWindow', 262_144, 65_535, MAX_MS),
+  whole('http2.connectionWindow', 4_194_304, 65_535, MAX_MS),
+  {
+    path: 'http2.ping',
+    unset: null,
+    good: [
+      [null, null],
+      [{ timeout: 1 }, { timeout: 1, interval: 0, jitter: 0.15, idleInterval: 0 }],
+      [
+        { timeout: 2_000, interval: 10_000, jitter: 0, idleInterval: Number.POSITIVE_INFINITY },
+        { timeout: 2_000, interval: 10_000, jitter: 0, idleInterval: 0 },
+      ],
+    ],
+    bad: [0, 1, 'x', [], true],
   },
   ms('queueTimeout', 15_000),
   ms('headersTimeout', 30_000),
@@ -246,6 +278,36 @@ for (const { path, unset, good, bad } of ROWS) {
   })
 }
 
+test('in clear one version is known, or HTTP/1.1 is spoken', t => {
+  const clear = (protocols: unknown) => parse({ protocols }, 'http://a.test').protocols
+  t.deepEqual(clear(undefined), ['h1'])
+  t.deepEqual(clear('auto'), ['h1'])
+  t.deepEqual(clear(['h2']), ['h2'])
+  t.like(
+    t.throws(() => clear(['h2', 'h1']), { instanceOf: ConfigError }),
+    { path: 'protocols' },
+  )
+})
+
+test('windows follow the buffer, within what HTTP/2 allows', t => {
+  const windows = (bodyBuffer: number) => {
+    const { streamWindow, connectionWindow } = parse({ bodyBuffer }).http2
+    return [streamWindow, connectionWindow]
+  }
+  t.deepEqual(windows(1_000_000), [1_000_000, 16_000_000])
+  t.deepEqual(windows(16_384), [65_535, 1_048_560])
+  t.deepEqual(windows(MAX_MS), [MAX_MS, MAX_MS])
+})
+
+test('a ping needs a timeout, and each of its numbers is checked', t => {
+  const path = (ping: object) => t.throws(() => parse({ http2: { ping } }), { instanceOf: ConfigError }).path
+  t.is(path({}), 'http2.ping.timeout')
+  t.is(path({ timeout: 0 }), 'http2.ping.timeout')
+  t.is(path({ timeout: 1, interval: -1 }), 'http2.ping.interval')
+  t.is(path({ timeout: 1, jitter: 2 }), 'http2.ping.jitter')
+  t.is(path({ timeout: 1, idleInterval: 0.5 }), 'http2.ping.idleInterval')
+})
+
 test('every option that is parsed has a row above', t => {
   const seen = new Set(ROWS.map(row => row.path))
   const walk = (value: object, path: string): string[] =>
@@ -268,6 +330,7 @@ for (const group of [
   'tls',
   'resolver',
   'bounds',
+  'http2',
 ]) {
   test(`${group || 'the top'}: an unknown key is refused by its path, and so is what is no object`, t => {
     for (const key of ['maxConection', 'toString', 'constructor', '']) {
@@ -287,7 +350,7 @@ for (const group of [
 }
 
 test('options that do not work yet are unknown', t => {
-  for (const key of ['http2', 'http3', 'breaker', 'retry', 'proxy', 'scope', 'replayBuffer']) {
+  for (const key of ['http3', 'breaker', 'retry', 'proxy', 'scope', 'replayBuffer']) {
     t.throws(() => parse({ [key]: undefined }), { instanceOf: ConfigError, message: /unknown option/ }, key)
   }
   t.throws(() => parse({ limits: { maxRetries: 1 } }), { message: /limits\.maxRetries: unknown option/ })
@@ -406,7 +469,7 @@ test('what crosses has every field, and a number for unlimited', t => {
   t.deepEqual(native, {
     name: 'https://a.test:8443',
     origin: { scheme: 'https', host: 'a.test', port: 8443, authority: 'a.test:8443' },
-    protocols: ['h1'],
+    protocols: ['h2', 'h1'],
     addresses: [{ address: '10.0.0.1', port: 8443 }],
     limits: {
       default: { ...limits, maxRequests: 4_294_967_295 },
@@ -459,6 +522,14 @@ test('what crosses has every field, and a number for unlimited', t => {
     replay: 'idempotent',
     bodyBuffer: 262_144,
     drainVanished: true,
+    http2: {
+      maxConcurrentStreams: 1024,
+      preSettingsStreams: null,
+      remember: true,
+      streamWindow: 262_144,
+      connectionWindow: 4_194_304,
+      ping: null,
+    },
   })
   const plain = nativeConfig(parsePool('http://a.test', {}, TWO_CPUS), [], () => t.fail() as never)
   t.is(plain.tls, null)

@@ -79,6 +79,19 @@ export const MIN_BODY_BUFFER_BYTES = 16_384
 /** A guess: 64 MiB. */
 export const MAX_READ_SIZE_BYTES = 67_108_864
 
+/** Envoy, `Http2ProtocolOptions.max_concurrent_streams` of an upstream: 1024. */
+export const MAX_CONCURRENT_STREAMS = 1024
+/** RFC 9113 section 5.1.1: ids are odd and below 2^31. */
+export const MAX_STREAMS: number = 2 ** 30
+/** RFC 9113 section 6.9.2: what every stream has before SETTINGS. */
+export const MIN_WINDOW_BYTES = 65_535
+/** RFC 9113 section 6.9.1. */
+export const MAX_WINDOW_BYTES: number = 2 ** 31 - 1
+/** Streams that may be unread at once before they stop the others. A guess. */
+export const CONNECTION_WINDOW_FACTOR = 16
+/** Envoy, `KeepaliveSettings.interval_jitter`: 15 %. */
+export const PING_JITTER = 0.15
+
 /** Timers of Node and of the core count ms in 31 bits. */
 export const MAX_MS: number = 2 ** 31 - 1
 /** The largest limit that is not unlimited: one less than the value that stands for it natively. */

@@ -283,6 +283,62 @@ export interface Bounds {
   readonly maxRequestHeadFields?: number | undefined
 }
 
+/** Connections of HTTP/2. */
+export interface Http2Options {
+  /**
+   * Requests on a connection at once, from 1; a lower limit of the upstream's wins.
+   * @default 1024
+   */
+  readonly maxConcurrentStreams?: number | undefined
+  /**
+   * Requests that are sent before the upstream has said its limit, from 1. `null`: as many as it last said; where nothing is known
+   * its word is awaited.
+   * @default null
+   */
+  readonly preSettingsStreams?: number | null | undefined
+  /**
+   * Whether the upstream's limit is kept for its next connection.
+   * @default true
+   */
+  readonly remember?: boolean | undefined
+  /**
+   * Bytes of a body that the upstream may send ahead of its reader, from 65_535.
+   * @default `bodyBuffer`
+   */
+  readonly streamWindow?: number | undefined
+  /**
+   * The same for all requests on a connection together. Raise both on long paths.
+   * @default 16 times `streamWindow`
+   */
+  readonly connectionWindow?: number | undefined
+  /**
+   * Whether the upstream is asked if it is still there. Without, only after a time-out on a connection from which nothing has come.
+   * @default null
+   */
+  readonly ping?:
+    | {
+        /** Without an answer for so long, in ms, from 1, the connection is dead: `FB_KEEPALIVE_TIMEOUT`. */
+        readonly timeout: number
+        /**
+         * Asks after so much silence, in ms. `0`: never. Many gRPC servers refuse less than 10_000.
+         * @default 0
+         */
+        readonly interval?: number | undefined
+        /**
+         * Share of the interval that is added at random, 0 to 1.
+         * @default 0.15
+         */
+        readonly jitter?: number | undefined
+        /**
+         * After more silence than this, in ms, the next request is sent with a question before it. `0`: never.
+         * @default 0
+         */
+        readonly idleInterval?: number | undefined
+      }
+    | null
+    | undefined
+}
+
 /** Options of a pool. */
 export interface PoolOptions extends RequestTimeouts {
   /**
@@ -291,10 +347,12 @@ export interface PoolOptions extends RequestTimeouts {
    */
   readonly name?: string | undefined
   /**
-   * Versions of HTTP that may be used.
+   * Versions of HTTP that may be used. `auto`: on `https:` HTTP/2 or HTTP/1.1, as the upstream chooses; on `http:` HTTP/1.1. A single one
+   * never falls back: `['h2']` on `http:` is HTTP/2 with prior knowledge.
    * @default 'auto'
    */
-  readonly protocols?: 'auto' | readonly 'h1'[] | undefined
+  readonly protocols?: 'auto' | readonly ('h1' | 'h2')[] | undefined
+  readonly http2?: Http2Options | undefined
   readonly limits?: LimitsOptions | undefined
   readonly connection?: ConnectionOptions | undefined
   readonly tls?: TlsOptions | undefined

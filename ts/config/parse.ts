@@ -9,10 +9,11 @@ import { UNLIMITED } from '../native/dto.js'
 import { parseBounds } from './bounds.js'
 import { parseConnection } from './connection.js'
 import * as defaults from './defaults.js'
+import { parseHttp2, parseProtocols } from './http2.js'
 import { parseLimits } from './limits.js'
 import { type Origin, parseOrigin } from './origin.js'
 import type { LimitsConfig, PoolConfig } from './parsed.js'
-import { fieldsOf, readChoice, readLimit, readMs, readText, readWhole, refusal } from './read.js'
+import { fieldsOf, readChoice, readLimit, readMs, readText, readWhole } from './read.js'
 import { parseResolver } from './resolver.js'
 import { parseTls, type TlsFiles } from './tls.js'
 
@@ -34,6 +35,7 @@ export interface Parsed {
 const KNOWN = [
   'name',
   'protocols',
+  'http2',
   'limits',
   'connection',
   'tls',
@@ -61,10 +63,18 @@ export function parsePool(givenOrigin: unknown, options: unknown, environment: E
   const origin = parseOrigin(givenOrigin)
   const fields = fieldsOf('options', options, KNOWN)
   const tls = origin.scheme === 'https' ? parseTls(fields['tls']) : withoutTls(fields['tls'])
+  const bodyBuffer = readWhole(
+    'bodyBuffer',
+    fields['bodyBuffer'],
+    defaults.BODY_BUFFER_BYTES,
+    defaults.MIN_BODY_BUFFER_BYTES,
+    defaults.MAX_SIZE_BYTES,
+  )
   const config = Object.freeze({
     name: fields['name'] === undefined ? origin.href : readText('name', fields['name'], MAX_NAME_LENGTH),
     origin: origin.href,
-    protocols: readProtocols(fields['protocols']),
+    protocols: parseProtocols(fields['protocols'], origin.scheme),
+    http2: parseHttp2(fields['http2'], bodyBuffer),
     limits: parseLimits(fields['limits']),
     connection: parseConnection(fields['connection']),
     tls: tls.config,
@@ -78,13 +88,7 @@ export function parsePool(givenOrigin: unknown, options: unknown, environment: E
     maxStreamDuration: readMs('maxStreamDuration', fields['maxStreamDuration'], defaults.MAX_STREAM_DURATION_MS),
     totalTimeout: readMs('totalTimeout', fields['totalTimeout'], defaults.TOTAL_TIMEOUT_MS),
     replay: readChoice('replay', fields['replay'], 'idempotent', ['idempotent', 'unprocessed', 'none']),
-    bodyBuffer: readWhole(
-      'bodyBuffer',
-      fields['bodyBuffer'],
-      defaults.BODY_BUFFER_BYTES,
-      defaults.MIN_BODY_BUFFER_BYTES,
-      defaults.MAX_SIZE_BYTES,
-    ),
+    bodyBuffer,
     maxReadSize: readLimit('maxReadSize', fields['maxReadSize'], defaults.MAX_READ_SIZE_BYTES),
     runOn: decideRunner(readChoice('runOn', fields['runOn'], 'auto', ['auto', 'thread', 'event-loop']), environment),
   })
@@ -104,12 +108,6 @@ function decideRunner(asked: 'auto' | 'thread' | 'event-loop', environment: Envi
 function withoutTls(value: unknown): { readonly config: null; readonly files: TlsFiles } {
   if (value !== undefined) throw new ConfigError('tls', 'has no effect on an http: origin')
   return { config: null, files: NO_FILES }
-}
-
-function readProtocols(value: unknown): readonly 'h1'[] {
-  if (value === undefined || value === 'auto') return Object.freeze(['h1'] as const)
-  if (Array.isArray(value) && value.length === 1 && value[0] === 'h1') return Object.freeze(['h1'] as const)
-  throw refusal('protocols', "'auto' or ['h1']", value)
 }
 
 /** The form that crosses. `roots` is asked for only where Node's are trusted. */
@@ -153,6 +151,7 @@ export function nativeConfig(parsed: Parsed, addresses: NativeAddress[], roots: 
       maxStreamDuration: config.maxStreamDuration,
     },
     bounds: { ...config.bounds },
+    http2: { ...config.http2, ping: config.http2.ping === null ? null : { ...config.http2.ping } },
     tls:
       config.tls === null
         ? null

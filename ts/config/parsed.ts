@@ -44,6 +44,26 @@ export interface ResolverConfig {
   readonly filter: ((address: string) => boolean) | null
 }
 
+/** What a pool may speak. */
+export type PoolProtocol = 'h1' | 'h2'
+
+export interface Http2Config {
+  readonly maxConcurrentStreams: number
+  /** Null: the remembered limit holds, or SETTINGS is awaited. */
+  readonly preSettingsStreams: number | null
+  readonly remember: boolean
+  readonly streamWindow: number
+  readonly connectionWindow: number
+  readonly ping: PingConfig | null
+}
+
+export interface PingConfig {
+  readonly timeout: number
+  readonly interval: number
+  readonly jitter: number
+  readonly idleInterval: number
+}
+
 export interface BoundsConfig {
   readonly maxHeadSize: number
   readonly maxHeadFields: number
@@ -57,7 +77,9 @@ export interface PoolConfig {
   readonly name: string
   /** `scheme://host[:port]`, canonical. */
   readonly origin: string
-  readonly protocols: readonly 'h1'[]
+  /** Most wanted first. Two: as the upstream chooses. */
+  readonly protocols: readonly PoolProtocol[]
+  readonly http2: Http2Config
   readonly limits: PoolLimitsConfig
   readonly connection: ConnectionConfig
   /** Null exactly where the origin is `http:`. Certificates and keys are not kept here. */

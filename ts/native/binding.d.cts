@@ -63,6 +63,16 @@ export interface NativeConnectionConfig {
   socketPath: string | null
 }
 
+/** Connections of HTTP/2. */
+export interface NativeHttp2 {
+  maxConcurrentStreams: number
+  preSettingsStreams: number | null
+  remember: boolean
+  streamWindow: number
+  connectionWindow: number
+  ping: NativePing | null
+}
+
 /** Limits of one priority. */
 export interface NativeLimits {
   maxConnections: number
@@ -87,6 +97,14 @@ export interface NativeOrigin {
   authority: string
 }
 
+/** PING. */
+export interface NativePing {
+  timeout: number
+  interval: number
+  jitter: number
+  idleInterval: number
+}
+
 /** A pool. Durations are whole ms, 0 for off; sizes are bytes; counts use 4294967295 for unlimited. */
 export interface NativePoolConfig {
   name: string
@@ -101,6 +119,7 @@ export interface NativePoolConfig {
   replay: string
   bodyBuffer: number
   drainVanished: boolean
+  http2: NativeHttp2
 }
 
 /** Time-outs of a request. */

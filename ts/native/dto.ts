@@ -44,7 +44,8 @@ export interface NativeChannel {
 export interface NativePoolConfig {
   readonly name: string
   readonly origin: NativeOrigin
-  readonly protocols: 'h1'[]
+  readonly protocols: ('h1' | 'h2')[]
+  readonly http2: NativeHttp2
   /** Where to connect, best first; empty where it is not known yet or a Unix socket is used. */
   readonly addresses: NativeAddress[]
   readonly limits: NativeLimitsConfig
@@ -72,6 +73,22 @@ export interface NativeAddress {
   /** An IP address, without brackets. */
   readonly address: string
   readonly port: number
+}
+
+export interface NativeHttp2 {
+  readonly maxConcurrentStreams: number
+  readonly preSettingsStreams: number | null
+  readonly remember: boolean
+  readonly streamWindow: number
+  readonly connectionWindow: number
+  readonly ping: NativePing | null
+}
+
+export interface NativePing {
+  readonly timeout: number
+  readonly interval: number
+  readonly jitter: number
+  readonly idleInterval: number
 }
 
 export interface NativeLimits {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forebay_core as core;
 use forebay_transport::PoolConfig;
-use forebay_transport::config::Http2Config;
+use forebay_transport::config::{Http2Config, PingConfig};
 use forebay_transport::tls::{Tls, TlsOptions};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
@@ -31,6 +31,27 @@ pub struct NativePoolConfig {
     pub replay: String,
     pub body_buffer: u32,
     pub drain_vanished: bool,
+    pub http2: NativeHttp2,
+}
+
+/// Connections of HTTP/2.
+#[napi(object, use_nullable = true)]
+pub struct NativeHttp2 {
+    pub max_concurrent_streams: u32,
+    pub pre_settings_streams: Option<u32>,
+    pub remember: bool,
+    pub stream_window: u32,
+    pub connection_window: u32,
+    pub ping: Option<NativePing>,
+}
+
+/// PING.
+#[napi(object)]
+pub struct NativePing {
+    pub timeout: u32,
+    pub interval: u32,
+    pub jitter: f64,
+    pub idle_interval: u32,
 }
 
 /// Whom the pool is for.
@@ -152,7 +173,8 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
         Some(text) => Some(text.parse().map_err(|e| refused("connection.localAddress", e))?),
         None => None,
     };
-    let tls = native.tls.as_ref().map(|tls| convert_tls(tls, &native.origin.host)).transpose()?;
+    let protocols = protocols(&native.protocols)?;
+    let tls = native.tls.as_ref().map(|tls| convert_tls(tls, &native.origin.host, protocols)).transpose()?;
     Ok(PoolConfig {
         name: native.name.clone(),
         authority: native.origin.authority.parse().map_err(|e| refused("origin", e))?,
@@ -170,25 +192,55 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
         max_head_size: native.bounds.max_head_size as usize,
         max_head_fields: native.bounds.max_head_fields as usize,
         body_buffer: native.body_buffer as usize,
-        http2: Http2Config::default(),
+        http2: http2(&native.http2),
         drain_vanished: native.drain_vanished,
         group: core::GroupConfig {
             default: limits(&native.limits.default)?,
             high: limits(&native.limits.high)?,
             per_host: core::PerHostConfig { max_connections: native.limits.per_host_max_connections },
         },
-        upstream: upstream(native)?,
+        upstream: upstream(native, protocols)?,
     })
 }
 
-fn convert_tls(tls: &NativeTls, host: &str) -> napi::Result<Tls> {
+/// Two are the upstream's choice.
+fn protocols(names: &[String]) -> napi::Result<core::Protocols> {
+    use core::Protocol::{H1, H2};
+    let mut known = names.iter().map(|name| one_of("protocols", name, &[("h1", H1), ("h2", H2)]));
+    match (known.next().transpose()?, known.next().transpose()?) {
+        (Some(one), None) => Ok(core::Protocols::Fixed(one)),
+        (Some(_), Some(_)) => Ok(core::Protocols::Mixed),
+        (None, _) => Err(refused("protocols", "none")),
+    }
+}
+
+fn http2(native: &NativeHttp2) -> Http2Config {
+    Http2Config {
+        stream_window: native.stream_window,
+        connection_window: native.connection_window,
+        ping: native.ping.as_ref().map(|ping| PingConfig {
+            timeout: ms(ping.timeout),
+            interval: off(ping.interval),
+            jitter: ping.jitter,
+            idle_interval: off(ping.idle_interval),
+        }),
+        ..Http2Config::default()
+    }
+}
+
+fn convert_tls(tls: &NativeTls, host: &str, protocols: core::Protocols) -> napi::Result<Tls> {
+    let alpn: &[&[u8]] = match protocols {
+        core::Protocols::Mixed => &[b"h2", b"http/1.1"],
+        core::Protocols::Fixed(core::Protocol::H2) => &[b"h2"],
+        core::Protocols::Fixed(_) => &[b"http/1.1"],
+    };
     let options = TlsOptions {
         ca: &tls.ca,
         crl: tls.crl.as_deref(),
         identity: tls.cert.as_deref().zip(tls.key.as_deref()),
         server_name: tls.servername.as_deref().unwrap_or(host),
         only_tls13: one_of("tls.minVersion", &tls.min_version, &[("TLSv1.2", false), ("TLSv1.3", true)])?,
-        alpn: &[b"http/1.1"],
+        alpn,
         session_cache: tls.session_cache as usize,
         skip_verification: tls.dangerously_skip_verification,
     };
@@ -211,10 +263,16 @@ fn limits(native: &NativeLimits) -> napi::Result<core::LimitsConfig> {
     })
 }
 
-fn upstream(native: &NativePoolConfig) -> napi::Result<core::UpstreamConfig> {
+fn upstream(native: &NativePoolConfig, protocols: core::Protocols) -> napi::Result<core::UpstreamConfig> {
     use core::{OnCancel, OnConnectFailure, Pick, ReplayPolicy};
     let c = &native.connection;
     Ok(core::UpstreamConfig {
+        protocols,
+        h2: core::H2Config {
+            max_concurrent_streams: native.http2.max_concurrent_streams,
+            pre_settings_streams: native.http2.pre_settings_streams,
+            remember: native.http2.remember,
+        },
         connect_timeout: ms(c.connect_timeout),
         queue_timeout: off(native.timeouts.queue_timeout),
         idle_timeout: off(c.idle_timeout),

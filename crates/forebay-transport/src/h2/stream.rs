@@ -328,6 +328,7 @@ impl Stream {
         self.tunnel = self.aim != Aim::Exchange && parts.status.is_success();
         if let Some(upload) = &mut self.upload {
             if self.tunnel {
+                around.pool.clocks_tunnel(self.request);
                 upload.open();
             } else if parts.status.as_u16() >= 300 || !upload.is_open() {
                 // Of an error no server wants the rest, and a body that was held back will not be asked for any more.
