@@ -3,7 +3,7 @@
 import { CODES, PHASES } from '../../ts/errors/codes.js'
 import type { NativeAddress, NativeBinding, NativeChannel, NativePoolConfig, Runner } from '../../ts/native/dto.js'
 import { useBinding } from '../../ts/native/environment.js'
-import { poolClosedRecord, readSubmissions, type Submission } from './records.js'
+import { type Given, poolClosedRecord, readSubmissions, type Submission } from './records.js'
 
 /** Names that the fake counts under; the numbers are the test's. */
 const STATS: readonly string[] = [
@@ -37,6 +37,7 @@ export class FakeChannel implements NativeChannel {
   readonly #slab: Uint8Array
   readonly #deliver: (length: number) => void
   #waiting: (() => void)[] = []
+  readonly #given: Given[] = []
 
   constructor(runner: Runner, submit: Uint8Array, slab: Uint8Array, deliver: (length: number) => void) {
     this.runner = runner
@@ -48,7 +49,7 @@ export class FakeChannel implements NativeChannel {
   flush(length: number): number {
     this.#fail()
     this.flushes.push(length)
-    const came = readSubmissions(this.#submit, length)
+    const came = readSubmissions(this.#submit, length, this.#given)
     this.submissions.push(...came)
     // What was read is gone: nobody may count on it.
     this.#submit.fill(0xee, 0, length)
@@ -56,6 +57,11 @@ export class FakeChannel implements NativeChannel {
     if (this.answer === null) return 0
     const { answer } = this
     return this.#fill(came.flatMap(submission => answer(submission)))
+  }
+
+  give(request: number, body: Uint8Array): void {
+    this.#fail()
+    this.#given.push({ request, body: new Uint8Array(body) })
   }
 
   direct(request: number, into: Uint8Array): void {

@@ -62,8 +62,11 @@ export type Submission =
   | { readonly type: 'pool-destroy'; readonly id: number }
   | { readonly type: 'credit'; readonly id: number; readonly bytes: number }
 
-/** Every record of `[0, length)`. Throws where the layout is broken. */
-export function readSubmissions(bytes: Uint8Array, length: number): Submission[] {
+/** A long body, which comes beside the records. */
+export type Given = { readonly request: number; readonly body: Uint8Array }
+
+/** Every record of `[0, length)`, long bodies from `given`. Throws where the layout is broken. */
+export function readSubmissions(bytes: Uint8Array, length: number, given: Given[] = []): Submission[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, length)
   const submissions: Submission[] = []
   let at = 0
@@ -71,13 +74,20 @@ export function readSubmissions(bytes: Uint8Array, length: number): Submission[]
     const get = (index: number): number => view.getUint32(at + index * 4, true)
     const size = get(word.LENGTH)
     if (size % 4 !== 0 || size < 12 || at + size > length) throw new Error(`a record of ${size} at ${at} of ${length}`)
-    submissions.push(readSubmission(bytes.subarray(at, at + size), get))
+    submissions.push(readSubmission(bytes.subarray(at, at + size), get, given))
     at += size
   }
+  if (given.length > 0) throw new Error('a body without its request')
   return submissions
 }
 
-function readSubmission(bytes: Uint8Array, get: (index: number) => number): Submission {
+function takeGiven(given: Given[], id: number): Uint8Array {
+  const next = given.shift()
+  if (next?.request !== id) throw new Error(`the body of request ${id} was not given in turn`)
+  return next.body
+}
+
+function readSubmission(bytes: Uint8Array, get: (index: number) => number, given: Given[]): Submission {
   const id = get(word.SUBJECT)
   const kind = get(word.KIND) & 0xff
   const flags = get(word.KIND) >>> 8
@@ -98,7 +108,7 @@ function readSubmission(bytes: Uint8Array, get: (index: number) => number): Subm
       const method = latin1(take(get(request.METHOD_LENGTH)))
       const path = latin1(take(get(request.PATH_LENGTH)))
       const head = latin1(take(get(request.HEAD_LENGTH)))
-      const content = take(get(request.BODY_LENGTH))
+      const content = (flags & requestFlag.GIVEN) === 0 ? take(get(request.BODY_LENGTH)) : takeGiven(given, id)
       if (bytes.length - from > 3) throw new Error('more padding than needed')
       const total = get(request.BODY_TOTAL)
       return {
@@ -114,7 +124,7 @@ function readSubmission(bytes: Uint8Array, get: (index: number) => number): Subm
         grant: get(request.CREDIT),
         high: (flags & requestFlag.HIGH) !== 0,
         idempotent: (flags & requestFlag.IDEMPOTENT) !== 0,
-        flags: flags & ~(requestFlag.HIGH | requestFlag.IDEMPOTENT),
+        flags: flags & ~(requestFlag.HIGH | requestFlag.IDEMPOTENT | requestFlag.GIVEN),
         timeouts,
       }
     }

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { SLAB_BYTES } from '../../ts/native/decode.js'
 import { SUBMIT_BYTES } from '../../ts/native/encode.js'
 import { bodies, Notes, ROOM, requests, Source, scene, turn } from '../support/channel-scene.js'
-import { failRecord, responseRecord } from '../support/records.js'
+import { responseRecord } from '../support/records.js'
 
 test('a request crosses as it was written', async t => {
   const { native, send } = scene()
@@ -72,7 +72,9 @@ for (const size of [
   1,
   3,
   4,
+  65_535,
   65_536,
+  65_537,
   SUBMIT_BYTES - 60,
   SUBMIT_BYTES - 44,
   SUBMIT_BYTES,
@@ -172,20 +174,14 @@ test('what a caller does while its request is written comes right after it', asy
   )
 })
 
-test('a request that is refused while its body is handed over gets no more of it', async t => {
+test('a long body that cannot be kept ends the way across, and its request with it', async t => {
   const { native, send, channel } = scene()
-  native.answer = one => (one.type === 'request' ? [failRecord(one.id, { code: 6 })] : [])
+  native.failure = new Error('no memory')
   const exchange = send(new Source('POST', '/', '', Buffer.alloc(5_000_000)))
-  t.is(exchange.seen.length, 1)
-  t.is(channel.inFlight, 0)
-  native.answer = null
-  send(new Source('GET', '/next'))
+  t.like(exchange.seen, [['broke', { code: 'FB_INTERNAL' }]])
+  t.throws(() => channel.submit(1, new Source(), ROOM, 0, new Notes()), { code: 'FB_INTERNAL' })
   await turn()
-  t.deepEqual(
-    native.submissions.map(one => one.type),
-    ['request', 'request'],
-  )
-  t.is(requests(native)[1]?.path, '/next')
+  t.deepEqual(native.submissions, [])
 })
 
 test('what is said while records are decoded is sent after them, however much it is', async t => {

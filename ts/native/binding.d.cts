@@ -3,6 +3,8 @@
 export declare class Channel {
   /** `submit` is read by `flush`; `slab` is filled before `deliver(length)` is called. Both are never detached. */
   constructor(runner: string, submit: Uint8Array, slab: Uint8Array, deliver: (arg: number) => void)
+  /** Copies the body of a request whose record is in the submit buffer and says so. For bodies that are too long to go through it. */
+  give(request: number, body: Uint8Array): void
   /** Reads the first `length` bytes of the submit buffer. Gives how many bytes of answers the slab holds already. */
   flush(length: number): number
   /**

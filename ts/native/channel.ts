@@ -109,22 +109,18 @@ export class Channel implements DeliverySink {
     this.#exchanges[id] = exchange
     exchange.id = id
     this.#schedule()
-    if (this.#submit.rest !== null) this.#submitRest(id, exchange, this.#submit.rest)
+    const { given } = this.#submit
+    if (given !== null) this.#give(id, given)
   }
 
-  /** The rest of a body that did not fit beside its head. The request may end meanwhile: then nobody wants it. */
-  #submitRest(id: number, exchange: ExchangeSink, first: Uint8Array): void {
-    let rest: Uint8Array | null = first
-    while (rest !== null) {
-      if (!this.#submit.body(id, rest)) {
-        this.#flush()
-        if (this.#exchanges[id] !== exchange) {
-          this.#submit.rest = null
-          return
-        }
-        continue
-      }
-      rest = this.#submit.rest
+  /** A long body, which goes beside the buffer and is copied at once. */
+  #give(id: number, body: Uint8Array): void {
+    this.#submit.given = null
+    try {
+      this.#native.give(id, body)
+    } catch (cause) {
+      // No memory for it: its record is written already and would be read without it.
+      this.#break(cause)
     }
   }
 

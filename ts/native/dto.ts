@@ -29,6 +29,8 @@ export type Runner = 'thread' | 'event-loop'
 
 /** One way across, for one environment and runner. */
 export interface NativeChannel {
+  /** The body of a request whose record is in the submit buffer with `GIVEN`; copied. In the order of the requests. */
+  give(request: number, body: Uint8Array): void
   /** Reads `[0, length)` of the submit buffer. Returns how many bytes of deliveries the slab holds. */
   flush(length: number): number
   /** The rest of the body of `request` is wanted in `into`, as long as it fits: `DATA` then says only how much came. */

@@ -69,8 +69,8 @@ const TIMEOUTS_BYTES: number = requestTimeouts.WORDS * 4
 const KIND_BITS = 8
 /** UTF-8 needs at most this many bytes for a UTF-16 unit. */
 const MAX_UTF8_BYTES = 3
-/** Less room than this is not worth a `BODY` record of its own. */
-const MIN_PART_BYTES = 4096
+/** A body that is longer than this does not go through the buffer, where it would be copied twice more. A guess. */
+const GIVEN_BYTES = 65_536
 
 /** The buffer, and where its next record begins. */
 export class SubmitBuffer {
@@ -80,8 +80,8 @@ export class SubmitBuffer {
   #at = 0
   /** Where the last record begins if it is a part of a body that may still grow; else -1. */
   #growing = -1
-  /** What of the last request's body did not fit. */
-  rest: Uint8Array | null = null
+  /** The body of the last request, if it is too long to go through here. */
+  given: Uint8Array | null = null
 
   constructor() {
     const memory = new ArrayBuffer(SUBMIT_BYTES)
@@ -99,14 +99,14 @@ export class SubmitBuffer {
     this.#growing = -1
   }
 
-  /** Whether `size` bytes of a request's head fit, and its body if that is small. */
+  /** Whether `size` bytes of a request's head fit, and its body if that goes through here. */
   fits(size: number, body: string | Uint8Array | null): boolean {
     let needed = REQUEST_BYTES + TIMEOUTS_BYTES + size
-    if (body !== null) needed += Math.min(body.length * (typeof body === 'string' ? MAX_UTF8_BYTES : 1), MIN_PART_BYTES)
+    if (body !== null) needed += Math.min(body.length * (typeof body === 'string' ? MAX_UTF8_BYTES : 1), GIVEN_BYTES)
     return this.#at + needed <= SUBMIT_BYTES
   }
 
-  /** A request; what of its body does not fit is left in `rest`. Throws what `source.write` throws, and then wrote nothing. */
+  /** A request; a long body is left in `given`. Throws what `source.write` throws, and then wrote nothing. */
   request(id: number, pool: number, source: RequestSource, grant: number): void {
     const { extras } = source
     const at = this.#at
@@ -115,27 +115,35 @@ export class SubmitBuffer {
     const bodyAt = source.write(this.bytes, bytesAt)
     let here = 0
     let total: number = special.BODY_NONE
-    this.rest = null
+    this.given = null
     if (extras?.isStreamed === true) {
       if (extras.streamLength !== -1) total = extras.streamLength
     } else if (source.hasBody) {
       const { body } = source
       if (body === null) {
         total = 0
-      } else if (typeof body === 'string' && body.length * MAX_UTF8_BYTES <= SUBMIT_BYTES - bodyAt) {
+      } else if (typeof body === 'string' && body.length * MAX_UTF8_BYTES <= GIVEN_BYTES) {
         here = body.length === 0 ? 0 : this.#buffer.write(body, bodyAt, 'utf8')
         total = here
       } else {
         const all = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
         total = all.length
-        here = this.#part(all, bodyAt)
+        if (total > GIVEN_BYTES) {
+          this.given = all
+        } else {
+          here = total
+          this.bytes.set(all, bodyAt)
+        }
       }
     }
     const words = this.#words
     const w = at >>> 2
     const end = aligned(bodyAt + here)
     words[w + word.LENGTH] = end - at
-    let flags = (source.high ? requestFlag.HIGH : 0) | (source.idempotent ? requestFlag.IDEMPOTENT : 0)
+    let flags =
+      (this.given === null ? 0 : requestFlag.GIVEN) |
+      (source.high ? requestFlag.HIGH : 0) |
+      (source.idempotent ? requestFlag.IDEMPOTENT : 0)
     if (extras !== null) {
       flags |= flagsOf(extras)
       if (extras.timeouts !== null) writeTimeouts(words, w + request.WORDS, extras.timeouts)
@@ -151,34 +159,6 @@ export class SubmitBuffer {
     words[w + request.CREDIT] = grant
     this.#at = end
     this.#growing = -1
-  }
-
-  /** Copies as much of `all` as fits from `at` on; the rest stays in `rest`. */
-  #part(all: Uint8Array, at: number): number {
-    const here = Math.min(all.length, SUBMIT_BYTES - at)
-    this.bytes.set(here === all.length ? all : all.subarray(0, here), at)
-    if (here < all.length) this.rest = all.subarray(here)
-    return here
-  }
-
-  /** A further part of a body, as long as there is room; false where there is none worth it. What is left is in `rest`. */
-  body(id: number, rest: Uint8Array): boolean {
-    const at = this.#at
-    const bytesAt = at + BODY_BYTES
-    if (SUBMIT_BYTES - bytesAt < MIN_PART_BYTES) return false
-    this.rest = null
-    const here = this.#part(rest, bytesAt)
-    const words = this.#words
-    const w = at >>> 2
-    const end = aligned(bytesAt + here)
-    words[w + word.LENGTH] = end - at
-    words[w + word.KIND] = submitKind.BODY
-    words[w + word.SUBJECT] = id
-    words[w + bodyWord.LENGTH] = here
-    words[w + bodyWord.TRAILERS_LENGTH] = 0
-    this.#at = end
-    this.#growing = -1
-    return true
   }
 
   /** Begins or continues a record with a part of a streamed body; gives how many of the bytes found room. */

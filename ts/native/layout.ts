@@ -66,6 +66,8 @@ export const requestFlag = {
   TIMEOUTS: 128,
   /** Trailers may follow the body; with `STREAM` and no length. */
   TRAILERS: 256,
+  /** The body came by `Channel.give`: none of it is in this record. */
+  GIVEN: 512,
 } as const
 
 /** Words of the section of time-outs, from its begin, each in ms: 0 is off, `POOL_TIMEOUT` what the pool has. */

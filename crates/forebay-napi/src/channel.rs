@@ -1,6 +1,9 @@
 //! What JavaScript holds: one way across, for one environment and one runner.
 #![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
+use std::cell::RefCell;
+
+use bytes::Bytes;
 use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Function, Uint8Array};
 use napi_derive::napi;
@@ -10,6 +13,7 @@ use crate::js::Memory;
 #[cfg(unix)]
 use crate::runner::event_loop::EventLoop;
 use crate::runner::thread;
+use crate::submit::Given;
 
 enum Runner {
     Thread(thread::Shared),
@@ -22,6 +26,7 @@ enum Runner {
 pub struct Channel {
     runner: Runner,
     submit: Memory,
+    given: RefCell<Given>,
     pools: u32,
 }
 
@@ -42,7 +47,13 @@ impl Channel {
             "event-loop" => Runner::EventLoop(EventLoop::new(env, slab, &deliver)?),
             _ => return Err(napi::Error::from_reason("no such runner")),
         };
-        Ok(Self { runner, submit: Memory::new(submit), pools: 0 })
+        Ok(Self { runner, submit: Memory::new(submit), given: RefCell::default(), pools: 0 })
+    }
+
+    /// Copies the body of a request whose record is in the submit buffer and says so. For bodies that are too long to go through it.
+    #[napi(catch_unwind)]
+    pub fn give(&self, request: u32, body: Uint8Array) {
+        self.given.borrow_mut().push_back((request, Bytes::copy_from_slice(&body)));
     }
 
     /// Reads the first `length` bytes of the submit buffer. Gives how many bytes of answers the slab holds already.
@@ -50,10 +61,11 @@ impl Channel {
     #[must_use]
     pub fn flush(&self, length: u32) -> u32 {
         let records = self.submit.head(length as usize);
+        let given = self.given.take();
         let filled = match &self.runner {
-            Runner::Thread(thread) => thread.flush(records),
+            Runner::Thread(thread) => thread.flush(records, given),
             #[cfg(unix)]
-            Runner::EventLoop(event_loop) => event_loop.flush(records),
+            Runner::EventLoop(event_loop) => event_loop.flush(records, given),
         };
         u32::try_from(filled).unwrap_or(u32::MAX)
     }

@@ -3,10 +3,10 @@
 //! Promise: bytes that are no record (a bug of ours in TypeScript) end the reading and harm nobody; bytes of a request
 //! are shared with the one copy that was made of the buffer. Used by the runners.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use forebay_core::Priority;
 use forebay_transport::Driver;
 use forebay_transport::request::{Aim, Content, Submission};
@@ -16,17 +16,21 @@ use crate::record::{
     body, body_flag, credit, plain, request, request_flag, request_timeouts, special, submit_kind, word,
 };
 
-/// Reads the submissions of one channel. Keeps the requests whose body has not come whole.
+/// Long bodies by request, in the order of the requests: what `Channel.give` was given.
+pub(crate) type Given = VecDeque<(u32, Bytes)>;
+
+/// Reads the submissions of one channel.
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
-    parts: BTreeMap<u32, (Submission, BytesMut, usize)>,
+    given: Given,
     /// Bytes of the buffer that is being read.
     batch: usize,
 }
 
 impl Intake {
-    /// Does what `records` say, in order.
-    pub(crate) fn read(&mut self, mut records: Bytes, driver: &Driver) {
+    /// Does what `records` say, in order. `given`: the long bodies of their requests.
+    pub(crate) fn read(&mut self, mut records: Bytes, given: Given, driver: &Driver) {
+        self.given = given;
         self.batch = records.len();
         while let Some(length) = word_of(&records, word::LENGTH) {
             let length = length as usize;
@@ -48,12 +52,7 @@ impl Intake {
         match at(word::KIND)? & 0xff {
             submit_kind::REQUEST => self.request(record, driver)?,
             submit_kind::BODY => self.body(record, subject, driver)?,
-            submit_kind::CANCEL => {
-                if let Some((submission, ..)) = self.parts.remove(&subject) {
-                    driver.refuse_aborted(submission.id);
-                }
-                driver.cancel(subject);
-            }
+            submit_kind::CANCEL => driver.cancel(subject),
             submit_kind::CREDIT => driver.grant(subject, at(credit::BYTES)?),
             submit_kind::POOL_CLOSE => driver.close_pool(subject),
             submit_kind::POOL_DESTROY => driver.destroy_pool(subject),
@@ -106,11 +105,9 @@ impl Intake {
         match length {
             _ if has(request_flag::STREAM) => submission.body = Content::Stream(length.map(u64::from)),
             None => {}
-            Some(total) if here.len() < total as usize => {
-                let mut whole = BytesMut::with_capacity(total as usize);
-                whole.extend_from_slice(&here);
-                self.parts.insert(submission.id, (submission, whole, total as usize));
-                return Some(());
+            Some(_) if has(request_flag::GIVEN) => {
+                let (_, body) = self.given.pop_front().filter(|(id, _)| *id == submission.id)?;
+                submission.body = Content::Whole(body);
             }
             Some(_) => submission.body = Content::Whole(here),
         }
@@ -118,31 +115,20 @@ impl Intake {
         Some(())
     }
 
-    fn body(&mut self, record: &Bytes, subject: u32, driver: &Driver) -> Option<()> {
+    fn body(&self, record: &Bytes, subject: u32, driver: &Driver) -> Option<()> {
         let flags = word_of(record, word::KIND)? >> 8;
         let length = word_of(record, body::LENGTH)? as usize;
         let trailers_length = word_of(record, body::TRAILERS_LENGTH)? as usize;
         let begin = body::WORDS as usize * 4;
         let bytes = record.get(begin..begin + length)?;
         let trailers = record.get(begin + length..begin + length + trailers_length)?;
-        let Some((_, whole, total)) = self.parts.get_mut(&subject) else {
-            // One that is being produced, or that is not open.
-            if flags & body_flag::FAIL == 0 {
-                // A small part would keep the whole buffer that it came in, far beyond the window.
-                let part =
-                    if bytes.len() * 2 >= self.batch { record.slice_ref(bytes) } else { Bytes::copy_from_slice(bytes) };
-                driver.body(subject, part, flags & body_flag::END != 0, trailers);
-            } else {
-                driver.body_failed(subject);
-            }
-            return Some(());
-        };
-        whole.extend_from_slice(bytes);
-        if whole.len() >= *total
-            && let Some((mut submission, whole, _)) = self.parts.remove(&subject)
-        {
-            submission.body = Content::Whole(whole.freeze());
-            driver.request(submission);
+        if flags & body_flag::FAIL == 0 {
+            // A small part would keep the whole buffer that it came in, far beyond the window.
+            let part =
+                if bytes.len() * 2 >= self.batch { record.slice_ref(bytes) } else { Bytes::copy_from_slice(bytes) };
+            driver.body(subject, part, flags & body_flag::END != 0, trailers);
+        } else {
+            driver.body_failed(subject);
         }
         Some(())
     }

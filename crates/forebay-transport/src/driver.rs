@@ -67,12 +67,6 @@ impl Driver {
         self.shared.sink.fail(submission.id, &failure, None);
     }
 
-    /// Ends a request that was not submitted whole.
-    pub fn refuse_aborted(&self, request: RequestId) {
-        let failure = Failure::new(Code::Aborted, Phase::Admit, Class::Never, "aborted");
-        self.shared.sink.fail(request, &failure, None);
-    }
-
     /// The caller no longer wants the answer: ends with `FB_ABORTED`, unless it has ended already.
     pub fn cancel(&self, request: RequestId) {
         if let Some(pool) = self.shared.exchanges.with(request, |e| e.pool.clone()) {

@@ -21,7 +21,7 @@ use crate::complete::Outlet;
 use crate::js::{Callback, Memory, guarded};
 use crate::runner::uv::{Handle, Kind, Uv};
 use crate::stats;
-use crate::submit::{Intake, count_openings};
+use crate::submit::{Given, Intake, count_openings};
 use crate::target::Targets;
 
 /// Deliveries at the end of one turn; what is left waits for the next round of the loop. A guess: 4 slabs.
@@ -136,7 +136,7 @@ impl EventLoop {
     }
 
     /// Takes what JavaScript submitted and does at once what can be done. Gives how many bytes of answers the slab holds.
-    pub(crate) fn flush(&self, records: &[u8]) -> usize {
+    pub(crate) fn flush(&self, records: &[u8], given: Given) -> usize {
         if self.dead.get() {
             return 0;
         }
@@ -144,7 +144,7 @@ impl EventLoop {
         self.reactor.awake();
         // What the peers did since the last turn must be known before a connection is used again.
         self.reactor.select(Some(Duration::ZERO));
-        self.intake.borrow_mut().read(Bytes::copy_from_slice(records), &self.driver);
+        self.intake.borrow_mut().read(Bytes::copy_from_slice(records), given, &self.driver);
         let more = self.reactor.run();
         let filled = if self.round_is_over() { 0 } else { self.fill() };
         // Someone who is answered at once may ask again: from the first answer on this round is limited.

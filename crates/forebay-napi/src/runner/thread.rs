@@ -24,7 +24,7 @@ use napi::{Env, JsValue as _, sys};
 use crate::complete::{Outbox, Outlet};
 use crate::js::{Memory, clear_exception, guarded};
 use crate::stats;
-use crate::submit::{Intake, count_openings};
+use crate::submit::{Given, Intake, count_openings};
 use crate::target::Targets;
 
 /// Deliveries for one signal; what is left waits for the next round of the loop. A guess: 4 slabs.
@@ -41,7 +41,7 @@ enum Command {
     Open { channel: u32, post: Arc<Post> },
     AddPool { channel: u32, pool: u32, config: Box<PoolConfig>, seed: u64 },
     Addresses { channel: u32, pool: u32, addresses: Vec<SocketAddr> },
-    Submit { channel: u32, records: Vec<u8> },
+    Submit { channel: u32, records: Vec<u8>, given: Given },
     Forget { channel: u32, pool: u32 },
     Close { channel: u32 },
     Quit,
@@ -191,9 +191,9 @@ impl Desk {
                     remote.driver.set_addresses(pool, addresses);
                 }
             }
-            Command::Submit { channel, records } => {
+            Command::Submit { channel, records, given } => {
                 if let Some(remote) = self.channels.get_mut(&channel) {
-                    remote.intake.read(Bytes::from(records), &remote.driver);
+                    remote.intake.read(Bytes::from(records), given, &remote.driver);
                 }
             }
             Command::Forget { channel, pool } => {
@@ -382,11 +382,11 @@ impl Shared {
         self.with(|c| c.targets.set(request, into));
     }
 
-    pub(crate) fn flush(&self, records: &[u8]) -> usize {
+    pub(crate) fn flush(&self, records: &[u8], given: Given) -> usize {
         self.with(|c| {
             lock(&c.post.parcel).open += count_openings(records);
             c.keep_alive(true);
-            c.send(|channel| Command::Submit { channel, records: records.to_vec() });
+            c.send(|channel| Command::Submit { channel, records: records.to_vec(), given });
         });
         0
     }
