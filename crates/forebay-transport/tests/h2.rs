@@ -378,3 +378,70 @@ fn tls_agrees_on_http2_by_alpn() {
         world.finish();
     }
 }
+
+#[test]
+fn a_body_is_sent_as_it_is_produced_with_trailers_both_ways() {
+    let server = server(&Options::default());
+    let mut world = World::new(h2c(&server));
+    let id = world.submit(|s| {
+        s.method = Bytes::from_static(b"POST");
+        s.path = Bytes::from_static(b"/echo");
+        s.body = Content::Stream(None);
+        s.idempotent = false;
+    });
+    let all = bytes(100_000);
+    for (n, part) in all.chunks(25_000).enumerate() {
+        world.driver.body(id, Bytes::copy_from_slice(part), false, b"");
+        let so_far = (n + 1) * 25_000;
+        world.until("the echo", |w| w.sink.answers.borrow().get(&id).is_some_and(|a| a.body.len() == so_far));
+    }
+    world.driver.body(id, Bytes::new(), true, b"x-sum\x0042\0");
+    let answer = world.answer(id);
+    assert!(answer.body == all);
+    assert_eq!(answer.trailers, [("x-sum".to_owned(), b"42".to_vec())]);
+    assert_eq!(answer.taken, 100_000);
+    world.finish();
+}
+
+#[test]
+fn heads_before_the_final_one_are_told_to_who_wants_them() {
+    let server = server(&Options::default());
+    let mut world = World::new(h2c(&server));
+    for wanted in [true, false] {
+        let id = world.submit(|s| {
+            s.path = Bytes::from_static(b"/interim/3");
+            s.informational = wanted;
+        });
+        let answer = world.answer(id);
+        assert_eq!(answer.status, Some(200));
+        assert_eq!(answer.informational.len(), if wanted { 3 } else { 0 });
+    }
+    let id = world.get("/trailers/5000/100");
+    let answer = world.answer(id);
+    assert_eq!(answer.body, bytes(5_000));
+    assert_eq!(answer.trailers.len(), 2);
+    world.finish();
+}
+
+#[test]
+fn a_body_that_is_given_up_resets_its_stream_only() {
+    let server = server(&Options::default());
+    let mut world = World::new(h2c(&server));
+    let id = world.submit(|s| {
+        s.method = Bytes::from_static(b"POST");
+        s.path = Bytes::from_static(b"/echo-late");
+        s.body = Content::Stream(Some(1_000));
+        s.idempotent = false;
+    });
+    world.driver.body(id, bytes(500).into(), false, b"");
+    assert!(server.wait_until(PATIENCE, |_| {
+        world.settle();
+        server.stats().body_bytes_received == 500
+    }));
+    world.driver.body_failed(id);
+    assert_eq!(world.answer(id).code(), Some(Code::RequestBodyFailed));
+    let next = world.get("/");
+    assert_eq!(world.answer(next).status, Some(200));
+    assert_eq!((server.stats().connections_accepted, server.stats().streams_broken), (1, 1));
+    world.finish();
+}
