@@ -9,7 +9,7 @@ use forebay_testkit::h2::frame::{
 };
 use forebay_testkit::script::{Pieces, Script, Step};
 use forebay_transport::error::{Code, Phase};
-use forebay_transport::request::Content;
+use forebay_transport::request::{Aim, Content};
 
 use super::support::http2::{
     Outcome, and_goes_on, answer, ends_its_connection, ends_its_stream, prior_knowledge, serve,
@@ -429,5 +429,42 @@ fn a_broken_stream_does_not_take_its_neighbours_along() {
     let (bad, fine) = (world.get("/"), world.get("/"));
     assert_eq!(world.answer(bad).code(), Some(Code::ResponseMalformed));
     assert_eq!(world.answer(fine).body, b"fine");
+    world.finish();
+}
+
+#[test]
+fn a_tunnel_is_one_stream_among_others() {
+    let script = Script::new()
+        .http2(&[])
+        .streams(1)
+        .send([head_of(1), data(1, b"hello", false)].concat())
+        .streams(1)
+        .send(response(3, b"ok"))
+        .signal()
+        .send(data(1, b"", true))
+        .frames();
+    let server = serve([script]);
+    let mut world = World::new(prior_knowledge(server.addr()));
+    let tunnel = world.submit(|s| {
+        s.method = Bytes::from_static(b"CONNECT");
+        s.path = Bytes::from_static(b"other.test:443");
+        s.aim = Aim::Connect;
+        s.body = Content::Stream(None);
+        s.idempotent = false;
+    });
+    world.until("what the peer says", |w| w.sink.answers.borrow().get(&tunnel).is_some_and(|a| a.body == b"hello"));
+    assert!(world.sink.answers.borrow()[&tunnel].tunnel);
+    world.driver.body(tunnel, Bytes::from_static(b"question"), false, b"");
+    let other = world.get("/");
+    assert_eq!(world.answer(other).body, b"ok");
+    server.signal(0);
+    world.until("the peer's end", |w| w.sink.answers.borrow()[&tunnel].peer_ended);
+    assert!(!world.has_ended(tunnel), "our side is open");
+    world.driver.body(tunnel, Bytes::new(), true, b"");
+    let answer = world.answer(tunnel);
+    assert_eq!((answer.failure, answer.taken), (None, 8));
+    let sent = server.received(0).unwrap();
+    assert!(sent.windows(8).any(|w| w == b"question"));
+    assert_eq!(server.connections().len(), 1);
     world.finish();
 }
