@@ -17,6 +17,7 @@ mod channel;
 mod complete;
 mod config;
 mod js;
+mod outbox;
 mod record;
 mod runner;
 mod stats;

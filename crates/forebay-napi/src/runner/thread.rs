@@ -21,8 +21,9 @@ use forebay_transport::{Driver, PoolConfig};
 use napi::bindgen_prelude::{Function, Uint8Array};
 use napi::{Env, JsValue as _, sys};
 
-use crate::complete::{Outbox, Outlet};
+use crate::complete::Outlet;
 use crate::js::{Memory, clear_exception, guarded};
+use crate::outbox::Outbox;
 use crate::stats;
 use crate::submit::{Given, Intake, count_openings};
 use crate::target::Targets;
