@@ -386,6 +386,15 @@ test.serial('a Node stream that fails while nobody reads it does not end the pro
   await t.throwsAsync(promise, { instanceOf: ClosedError })
 })
 
+test.serial('a large Blob is sent as it is read, with its length', async t => {
+  const blob = new Blob([Uint8Array.from(pattern(300_000))], { type: 'a/b' })
+  const { native } = upload(blob)
+  await drained(native)
+  const [request] = await native.seen('request')
+  t.like(request, { bodyTotal: 300_000, flags: requestFlag.STREAM, fields: [['content-type', 'a/b']] })
+  t.deepEqual(Buffer.concat(parts(native).map(one => one.bytes)), Buffer.from(pattern(300_000)))
+})
+
 test.serial('a pool that is under way with another request takes a part all the same', async t => {
   const { pool, native } = fakePool()
   let inner: Promise<unknown> = Promise.resolve()

@@ -52,7 +52,7 @@ export class DerivedBody {
 /** Lengths cross as 32 bits, and the last value means that there is no body. */
 export const MAX_BODY_BYTES: number = 2 ** 32 - 2
 /** A Blob above this many bytes is sent as it is read. A guess: below it reading it at once is cheaper. */
-const STREAMED_BLOB_BYTES: number = MAX_BODY_BYTES
+const STREAMED_BLOB_BYTES = 131_072
 
 /** The body to send; null where there is none. */
 export function readBody(value: unknown): SentBody | DerivedBody | StreamSource | null {
