@@ -39,3 +39,16 @@ test('fetch', async t => {
   const expected = ['bytes 1000', 'true 200 true', 'terminated FB_BODY_TOO_LARGE', '']
   t.deepEqual((await run('fetch', upstream.origin)).split('\n'), expected)
 })
+
+test('upload-file', async t => {
+  const upstream = await startTestkit()
+  t.teardown(() => upstream.stop())
+  t.is(await run('upload-file', upstream.origin), '200 true\nFB_REQUEST_BODY_FAILED ENOENT\n')
+})
+
+test('tunnel', async t => {
+  const upstream = await startTestkit()
+  t.teardown(() => upstream.stop())
+  const expected = ['200 hello, far away', '101 hello', 'FB_PROXY_FAILED [ 403 ]', '']
+  t.deepEqual((await run('tunnel', upstream.origin)).split('\n'), expected)
+})

@@ -199,7 +199,7 @@ row('P12', 'a body that throws never looks complete', async (t, makePool) => {
     await upstream.until('0.ended>=1')
     const [, body = ''] = (await upstream.received(0)).split('\r\n\r\n')
     t.false(body.includes('0\r\n'), 'no last chunk')
-    t.not(body, 'some of it')
+    if ('content-length' in headers) t.true(body.length < headers['content-length'], 'not all of it')
     t.is((await pool.request({ path: '/' })).status, 200)
   }
 })
@@ -238,12 +238,12 @@ row('R14', 'a stream unlike its Content-Length: the server never sees a complete
     const error = await rejection(pool.request(options))
     t.like(error, { code: 'FB_REQUEST_BODY_FAILED', retryable: 'no' })
     t.true(error.cause instanceof RangeError)
+    // It may have failed before its connection was there.
     const [connection] = await upstream.connections()
-    if (connection !== undefined) {
-      await upstream.until('0.ended>=1')
-      const [, body = ''] = (await upstream.received(0)).split('\r\n\r\n')
-      t.true(body.length < announced)
-    }
+    if (connection === undefined || connection.received === 0) continue
+    await upstream.until('0.ended>=1')
+    const [, body = ''] = (await upstream.received(0)).split('\r\n\r\n')
+    t.true(body.length < announced)
     t.is((await pool.request({ path: '/' })).status, 200)
   }
 })
@@ -251,7 +251,7 @@ row('R14', 'a stream unlike its Content-Length: the server never sees a complete
 row('P05', '20,000 aborted requests leave nothing behind', async (t, _, runOn) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
-  const child = await runChild('aborted-requests', [upstream.origin, runOn, '4000', '20000'], ['--expose-gc'])
+  const child = await runChild('aborted-requests', [upstream.origin, runOn, '10000', '20000'], ['--expose-gc'])
   t.is(child.code, 0, child.stderr)
   const { heapGrowth, rssGrowth, listeners, stats, foreign } = JSON.parse(child.stdout)
   t.log(`heap ${heapGrowth}, resident ${rssGrowth} bytes`)
