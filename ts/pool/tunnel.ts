@@ -122,7 +122,9 @@ class TunnelSocket extends Duplex {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#window.close()
     void this.#source.return?.()
-    this.#exchange.reset()
+    // Both sides have ended: what was written last may still be on its way, and the exchange ends by itself.
+    const isOver = error === null && this.readableEnded && this.writableFinished
+    if (!isOver) this.#exchange.reset()
     callback(error)
   }
 }
