@@ -185,14 +185,15 @@ for (const of of ['pool', 'request'] as const) {
 
 row('P12', 'a body that throws never looks complete', async (t, makePool) => {
   const cause = new Error('the disk is gone')
-  const failing = async function* () {
-    yield 'some of it'
-    await wait(20)
-    throw cause
-  }
   for (const headers of [{}, { 'content-length': 1_000 }, { 'content-length': 10 }]) {
     const upstream = await scripted(t, ['head', 'readToEnd'], WELL_BEHAVED)
     const pool = makePool(upstream.origin)
+    const failing = async function* () {
+      yield 'some of it'
+      // The head is there, or more.
+      await upstream.until('0.received>=60')
+      throw cause
+    }
     const error = await rejection(pool.request({ path: '/', method: 'POST', body: failing(), headers }))
     t.like(error, { code: 'FB_REQUEST_BODY_FAILED', phase: 'send', retryable: 'no', flags: ['DR'] })
     t.is(error.cause, cause)

@@ -28,7 +28,7 @@ function counted(controller: AbortController): AbortSignal {
 }
 
 async function* produced() {
-  for (let n = 0; n < 10; n += 1) yield new Uint8Array(5_000)
+  for (let n = 0; n < 10; n += 1) yield new Uint8Array(200)
 }
 
 async function one(n: number): Promise<void> {
@@ -38,7 +38,7 @@ async function one(n: number): Promise<void> {
   const kind = n % 4
   const options =
     kind === 0
-      ? { path: '/bytes/60000', signal }
+      ? { path: '/chunked/2000/100', signal }
       : kind === 1
         ? { method: 'POST', path: '/echo', body: produced(), signal }
         : { path: '/delay/3', signal }
