@@ -4,31 +4,34 @@
 // the benchmarks. Not here: installing it.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Identity } from './identity.js'
 import { pattern } from './pattern.js'
+import { answers, end, freePort, PORT_ATTEMPTS } from './ports.js'
 
 /** Where Debian, Alpine and Homebrew put it, when it is not in the path. */
 const PLACES = ['nginx', '/usr/sbin/nginx', '/usr/local/sbin/nginx', '/opt/homebrew/bin/nginx']
 
-/** Longest wait for the port to answer, in ms. */
-const START_MS = 5_000
+/** HTTP/2 streams at once on a connection. nginx's own default is 128. */
+export const NGINX_STREAMS = 100
 
-/** Another process may take the port between our look and nginx's bind. */
-const ATTEMPTS = 5
+/** Requests on a connection of the origin `retiring`. */
+export const NGINX_RETIRES_AFTER = 20
 
 export interface Nginx {
   readonly origin: string
+  /** As `origin`, but a connection ends after `NGINX_RETIRES_AFTER` requests. */
+  readonly retiring: string
   stop(): Promise<void>
 }
 
 export interface NginxOptions {
   /** Sizes of the files under `/bytes/`. */
   readonly sizes: readonly number[]
+  /** HTTP/2: in clear with prior knowledge, or over TLS as ALPN agrees. Else HTTP/1.1 in clear. */
+  readonly http2?: { readonly identity: Identity | null }
   /** The command that starts it, e.g. one that picks a processor. */
   readonly wrap?: (command: string, args: string[]) => [command: string, args: string[]]
 }
@@ -45,17 +48,24 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
   await mkdir(join(folder, 'bytes'), { recursive: true })
   await mkdir(join(folder, 'stored'))
   for (const size of options.sizes) await writeFile(join(folder, 'bytes', String(size)), pattern(size))
+  const scheme = options.http2?.identity ? 'https' : 'http'
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort()
-    await writeFile(join(folder, 'nginx.conf'), configuration(folder, port))
+    const retiring = await freePort()
+    await writeFile(join(folder, 'nginx.conf'), configuration(folder, { port, retiring }, options.http2))
     const child = start(program, folder, options)
-    if (await answers(port, child)) {
-      return { origin: `http://127.0.0.1:${port}`, stop: () => stop(child, folder) }
+    if ((await answers(port, child)) && (await answers(retiring, child))) {
+      return {
+        origin: `${scheme}://127.0.0.1:${port}`,
+        retiring: `${scheme}://127.0.0.1:${retiring}`,
+        stop: () => stop(child, folder),
+      }
     }
-    if (attempt === ATTEMPTS) {
+    if (attempt === PORT_ATTEMPTS) {
       await stop(child, folder)
       throw new Error('nginx does not start')
     }
+    await end(child)
   }
 }
 
@@ -66,43 +76,31 @@ function start(program: string, folder: string, { wrap }: NginxOptions): ChildPr
 }
 
 async function stop(child: ChildProcess, folder: string): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) {
-    const closed = once(child, 'close')
-    child.kill('SIGTERM')
-    await closed
-  }
+  await end(child)
   await rm(folder, { recursive: true, force: true })
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
-
-async function answers(port: number, child: ChildProcess): Promise<boolean> {
-  for (const end = Date.now() + START_MS; Date.now() < end; await sleep(10)) {
-    if (child.exitCode !== null) return false
-    if (await accepts(port)) return true
-  }
-  return false
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1')
-    socket.on('connect', () => resolve(true))
-    socket.on('error', () => resolve(false))
-    socket.on('connect', () => socket.destroy())
-  })
-}
-
-function configuration(folder: string, port: number): string {
+function configuration(
+  folder: string,
+  ports: { readonly port: number; readonly retiring: number },
+  http2: NginxOptions['http2'],
+): string {
+  const identity = http2?.identity ?? null
+  const how = `${identity === null ? '' : ' ssl'}${http2 === undefined ? '' : ' http2'}`
   const fields = Array.from({ length: 60 }, (_, n) => `add_header X-Header-${n} value-${n};`).join(' ')
+  const paths = `root ${folder};
+    location / { return 200 "hello from the testkit"; }
+    location /bytes/ { }
+    location /chunked/ { alias ${folder}/bytes/; ssi on; ssi_types *; }
+    location /stored/ { dav_methods PUT DELETE; open_file_cache off; }
+    location = /sink { client_max_body_size 0; return 200 "hello from the testkit"; }
+    location /trailers/ { alias ${folder}/bytes/; add_trailer X-End yes; }
+    location = /header { return 200 "$http_x_sent"; }
+    location = /authority { return 200 "$http_host"; }
+    location = /headers { ${fields} return 200 "hello from the testkit"; }
+    location = /close { keepalive_timeout 0; return 200 "hello from the testkit"; }
+    location /retire/ { keepalive_requests 10; return 200 "hello from the testkit"; }
+    ${[201, 202, 204, 304, 400, 404, 500, 503].map(s => `location = /status/${s} { return ${s}; }`).join('\n    ')}`
   return `
 worker_processes 1;
 ${process.getuid?.() === 0 ? 'user root;' : ''}
@@ -126,20 +124,16 @@ http {
   open_file_cache max=100;
   sendfile on;
   tcp_nopush on;
+  ${identity === null ? '' : `ssl_certificate ${identity.certFile}; ssl_certificate_key ${identity.keyFile};`}
+  ${http2 === undefined ? '' : `http2_max_concurrent_streams ${NGINX_STREAMS};`}
   server {
-    listen 127.0.0.1:${port} backlog=4096;
-    root ${folder};
-    location / { return 200 "hello from the testkit"; }
-    location /bytes/ { }
-    location /chunked/ { alias ${folder}/bytes/; ssi on; ssi_types *; }
-    location /stored/ { dav_methods PUT DELETE; open_file_cache off; }
-    location = /sink { client_max_body_size 0; return 200 "hello from the testkit"; }
-    location = /header { return 200 "$http_x_sent"; }
-    location = /authority { return 200 "$http_host"; }
-    location = /headers { ${fields} return 200 "hello from the testkit"; }
-    location = /close { keepalive_timeout 0; return 200 "hello from the testkit"; }
-    location /retire/ { keepalive_requests 10; return 200 "hello from the testkit"; }
-    ${[201, 202, 204, 304, 400, 404, 500, 503].map(s => `location = /status/${s} { return ${s}; }`).join('\n    ')}
+    listen 127.0.0.1:${ports.port}${how} backlog=4096;
+    ${paths}
+  }
+  server {
+    listen 127.0.0.1:${ports.retiring}${how} backlog=4096;
+    keepalive_requests ${NGINX_RETIRES_AFTER};
+    ${paths}
   }
 }
 `

@@ -1,7 +1,7 @@
 // The upstreams that the behaviour suite runs against: the same promises, kept by servers of different makers.
 //
 // A peer says how it is asked for what the suite needs, because nginx is configured, not programmed. Used by the suites in
-// __test__/integration. Not here: upstreams that misbehave (`upstream.ts`).
+// __test__/integration. Not here: HTTP/2 (`http2-peers.ts`), upstreams that misbehave (`upstream.ts`).
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -40,15 +40,25 @@ export const BODY_SIZES: readonly number[] = [
   8_388_608,
 ]
 
-/** `FOREBAY_PEERS=nginx` picks peers that must be installed; else those that need only Node and this repository. */
-export function peerNames(): PeerName[] {
+/** Makers of servers. Those that must be installed or built are only started where `FOREBAY_PEERS` names them. */
+const MAKERS = ['testkit', 'node', 'nginx', 'nghttpd', 'go'] as const
+export type Maker = (typeof MAKERS)[number]
+
+/** `FOREBAY_PEERS=nginx,go` picks makers; else those that need only Node and this repository. */
+export function askedPeers(): Maker[] {
   const asked = process.env['FOREBAY_PEERS']
   if (asked === undefined) return ['testkit', 'node']
   return asked.split(',').map(name => {
-    const found = PEER_NAMES.find(known => known === name)
-    if (found === undefined) throw new Error(`FOREBAY_PEERS: ${name} is none of ${PEER_NAMES.join(', ')}`)
+    const found = MAKERS.find(known => known === name)
+    if (found === undefined) throw new Error(`FOREBAY_PEERS: ${name} is none of ${MAKERS.join(', ')}`)
     return found
   })
+}
+
+/** Those of them that speak HTTP/1.1 here. */
+export function peerNames(): PeerName[] {
+  const makers: readonly string[] = askedPeers()
+  return PEER_NAMES.filter(name => makers.includes(name))
 }
 
 export function startPeer(name: PeerName): Promise<Peer> {

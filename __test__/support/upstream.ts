@@ -42,6 +42,8 @@ export interface Program {
   readonly ca: string | null
   /** The revocation list of that root, PEM; `null` without TLS. */
   readonly crl: string | null
+  /** A good certificate of that root and its key, PEM; `null` without TLS. */
+  readonly identity: { readonly cert: string; readonly key: string } | null
   /** Sends a line and gives the answer; fails where the answer is an error. */
   ask(line: string): Promise<Record<string, unknown>>
   stop(): Promise<void>
@@ -155,12 +157,14 @@ async function start(args: string[], { wrap }: StartOptions): Promise<Program> {
   const port = Number(ready['port'])
   const ca = typeof ready['ca'] === 'string' ? ready['ca'] : null
   const crl = typeof ready['crl'] === 'string' ? ready['crl'] : null
+  const { cert, key } = ready
   const scheme = args.includes('--tls') ? 'https' : 'http'
   return {
     origin: `${scheme}://127.0.0.1:${port}`,
     port,
     ca,
     crl,
+    identity: typeof cert === 'string' && typeof key === 'string' ? { cert, key } : null,
     async ask(line) {
       child.stdin.write(`${line}\n`)
       const answer = await answers.next()

@@ -8,8 +8,9 @@
 //!   forebay-testkit script [--host 127.0.0.1] [--port 0] [--script JSON] [--backlog N] [--door open|deaf|shut] [--full-backlog]
 //! ```
 //!
-//! When it listens it prints one line of JSON: `{"port":N,"host":"127.0.0.1","ca":PEM,"crl":PEM,"clientCert":PEM,"clientKey":PEM}`
-//! (`h1` and `h2` without `--tls`: port and host only). Then it answers each line on standard input with one line of JSON, in order:
+//! When it listens it prints one line of JSON: `{"port":N,"host":"127.0.0.1","ca":PEM,"crl":PEM,"cert":PEM,"key":PEM,
+//! "clientCert":PEM,"clientKey":PEM}` (`h1` and `h2` without `--tls`: port and host only); `cert` and `key` are a good identity of the
+//! same root, for servers of other makers. Then it answers each line on standard input with one line of JSON, in order:
 //! `{"ok":true,...}` or `{"error":"why"}`. It ends when standard input closes, so that it never outlives its parent.
 //!
 //! | line | to | answer besides `ok` |
@@ -362,9 +363,12 @@ fn ready(address: SocketAddr, authority: Option<&Authority>) -> Result<(), Strin
     ];
     if let Some(authority) = authority {
         let client = authority.client();
+        let good = authority.identity(Identity::Good);
         for (key, pem) in [
             ("ca", authority.pem()),
             ("crl", authority.revocation_list_pem()),
+            ("cert", good.certificate_pem),
+            ("key", good.key_pem),
             ("clientCert", client.certificate_pem),
             ("clientKey", client.key_pem),
         ] {

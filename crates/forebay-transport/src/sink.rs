@@ -27,7 +27,7 @@ pub type ConnectionNumber = u32;
 pub struct Head {
     /// Status, 200 to 999.
     pub status: StatusCode,
-    /// Reason phrase where the peer sent one that is not the usual.
+    /// Reason phrase where it is not the usual one of the status: HTTP/2 has none, and then it is empty.
     pub reason: Option<Bytes>,
     /// Fields.
     pub fields: HeaderMap,

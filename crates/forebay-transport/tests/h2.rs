@@ -62,6 +62,7 @@ fn requests_share_a_connection() {
     for (n, id) in all.into_iter().enumerate() {
         let answer = world.answer(id);
         assert_eq!((answer.status, answer.body), (Some(200), bytes(n)));
+        assert_eq!(answer.reason, Some(Bytes::new()), "there are no phrases");
     }
     assert_eq!(server.stats().connections_accepted, 1);
     assert_eq!(world.stat(Stat::CxHttp2Total), 1);

@@ -338,7 +338,7 @@ impl Stream {
         self.from = Some(body);
         self.head = Some(Head {
             status: parts.status,
-            reason: None,
+            reason: Some(Bytes::new()),
             fields: parts.headers,
             connection: around.number,
             reused: around.answered,

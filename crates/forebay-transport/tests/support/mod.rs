@@ -38,6 +38,8 @@ pub(crate) type Fields = Vec<(String, Vec<u8>)>;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: Option<u16>,
+    /// The phrase, where it is not the usual one.
+    pub(crate) reason: Option<Bytes>,
     pub(crate) fields: Fields,
     pub(crate) connection: ConnectionNumber,
     pub(crate) reused: bool,
@@ -98,6 +100,7 @@ fn pairs(fields: &HeaderMap) -> Fields {
 fn head_into(answer: &mut Answer, head: &Head) {
     assert_eq!(answer.status, None, "one head");
     answer.status = Some(head.status.as_u16());
+    answer.reason.clone_from(&head.reason);
     answer.fields = pairs(&head.fields);
     answer.tunnel = head.tunnel;
     answer.connection = head.connection;

@@ -1,0 +1,3 @@
+module forebay/peer
+
+go 1.19
