@@ -220,6 +220,10 @@ impl Link {
         self.announced.get() && self.address.get().is_some_and(|address| !addresses.contains(&address))
     }
 
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.get()
+    }
+
     pub(crate) fn is_announced(&self) -> bool {
         self.announced.get()
     }
@@ -284,7 +288,8 @@ impl Connection {
             let (pool, link) = (pool.clone(), link.clone());
             Box::pin(async move {
                 let config = &pool.config;
-                let (dialled, wire) = dial(&pool.shared.handle, config, &pool.addresses(), &link).await?;
+                let (dialled, wire) =
+                    dial(&pool.shared.handle, config, &pool.addresses(), &link, pool.is_only_h1()).await?;
                 if dialled.protocol == Protocol::H2 {
                     let h2 = H2::start(&pool, &link, wire).await?;
                     return Ok((dialled, Session::H2(Box::new(h2))));

@@ -16,10 +16,10 @@ use crate::connection::Link;
 use crate::counted::Counted;
 use crate::error::{Code, Failure, Phase, connect_failure, tls_failure};
 use crate::sink::Peer;
+use crate::tls::H1;
 use crate::wire::Wire;
 
 /// HTTP/1.1 as ALPN names it.
-const H1: &[u8] = b"http/1.1";
 /// HTTP/2 as ALPN names it.
 const H2: &[u8] = b"h2";
 
@@ -41,6 +41,7 @@ pub(crate) async fn dial(
     config: &PoolConfig,
     addresses: &[SocketAddr],
     link: &Link,
+    only_h1: bool,
 ) -> Result<(Dialled, Wire), Failure> {
     let started = handle.now();
     let (stream, peer) = if let Some(path) = &config.socket_path {
@@ -62,9 +63,10 @@ pub(crate) async fn dial(
         Peer::Ip(ip, port) => failure.at(SocketAddr::new(ip, port)),
         Peer::Unix(_) => failure,
     };
-    let shaken = TlsConnector::from(tls.config.clone()).connect(tls.server_name.clone(), Counted::new(stream)).await;
+    let offer = if only_h1 { &tls.only_h1 } else { &tls.config };
+    let shaken = TlsConnector::from(offer.clone()).connect(tls.server_name.clone(), Counted::new(stream)).await;
     let stream = shaken.map_err(|e| place(tls_failure(&e)))?;
-    let Some(protocol) = agreed(stream.get_ref().1.alpn_protocol(), &tls.config.alpn_protocols, protocols) else {
+    let Some(protocol) = agreed(stream.get_ref().1.alpn_protocol(), &offer.alpn_protocols, protocols) else {
         let text = "the peer selected no protocol that was offered, or one that is not spoken here";
         return Err(place(Failure::new(Code::TlsAlpn, Phase::Tls, Class::Never, text)));
     };

@@ -11,6 +11,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+/// The name of HTTP/1.1 in ALPN.
+pub(crate) const H1: &[u8] = b"http/1.1";
+
 /// What a caller says of TLS.
 #[derive(Clone, Copy, Debug)]
 pub struct TlsOptions<'a> {
@@ -47,6 +50,8 @@ pub struct TlsConfigError {
 #[derive(Clone, Debug)]
 pub struct Tls {
     pub(crate) config: Arc<ClientConfig>,
+    /// The same, offering HTTP/1.1 alone: for upstreams that asked for it.
+    pub(crate) only_h1: Arc<ClientConfig>,
     pub(crate) server_name: ServerName<'static>,
 }
 
@@ -89,7 +94,9 @@ impl Tls {
         };
         let server_name =
             ServerName::try_from(options.server_name.to_owned()).map_err(|e| refused("servername", &e))?;
-        Ok(Self { config: Arc::new(config), server_name })
+        let mut only_h1 = config.clone();
+        only_h1.alpn_protocols.retain(|protocol| protocol == H1);
+        Ok(Self { config: Arc::new(config), only_h1: Arc::new(only_h1), server_name })
     }
 }
 

@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_core::{Class, Stat};
+use forebay_core::{Class, Protocols, Stat};
 use forebay_testkit::h2::frame::{
     self, END_HEADERS, code, data, frame as raw, headers, kind, reset, response, setting, window_update,
 };
 use forebay_testkit::script::{Pieces, Script, Step};
+use forebay_testkit::tls::TlsOptions as ServerTls;
 use forebay_transport::error::{Code, Phase};
 use forebay_transport::request::{Aim, Content};
 
 use super::support::http2::{
     Outcome, and_goes_on, answer, ends_its_connection, ends_its_stream, prior_knowledge, serve,
 };
-use super::support::trial::Left;
-use super::support::{PATIENCE, World};
+use super::support::trial::{self, Left, authority};
+use super::support::{PATIENCE, World, config, offering};
 
 const OK: &[(&str, &str)] = &[(":status", "200")];
 
@@ -81,6 +82,31 @@ fn m05_another_version_is_asked_for() {
     outcome.failed(Code::VersionRequired, Phase::Head, Class::Unprocessed);
     assert_eq!(outcome.world.stat(Stat::RqReplay), 0, "it would be refused again");
     outcome.then(Left::Kept);
+}
+
+#[test]
+fn m05_a_mixed_pool_goes_on_in_the_version_that_is_asked_for() {
+    let offered = ["h2".to_owned(), "http/1.1".to_owned()];
+    let tls = || ServerTls { alpn: offered.to_vec(), ..ServerTls::default() };
+    let refusing = Script::new().tls(tls()).http2(&[]).streams(2).send(reset(1, code::HTTP_1_1_REQUIRED));
+    let refusing = refusing.send(response(3, b"two")).frames();
+    let mut answering = Script::new().tls(tls());
+    answering.steps.extend(trial::good().steps);
+    let server = serve([refusing, answering.clone(), answering]);
+    let mut config = config(server.addr());
+    config.tls = Some(offering(&authority().pem(), "localhost", &[b"h2", b"http/1.1"]));
+    config.upstream.protocols = Protocols::Mixed;
+    let mut world = World::new(config);
+    let (refused, other) = (world.get("/"), world.get("/"));
+    assert_eq!(world.answer(refused).body, b"ok");
+    assert_eq!(world.answer(other).body, b"two", "it was not refused");
+    let later = world.get("/");
+    assert_eq!(world.answer(later).body, b"ok");
+    assert_eq!((world.stat(Stat::RqReplay), world.stat(Stat::CxHttp2Total)), (1, 1));
+    let spoken: Vec<_> = server.connections().into_iter().map(|c| c.tls.and_then(|tls| tls.alpn)).collect();
+    assert_eq!(spoken[0].as_deref(), Some("h2"));
+    assert!(spoken[1..].iter().all(|alpn| alpn.as_deref() == Some("http/1.1")), "{spoken:?}");
+    world.finish();
 }
 
 #[test]

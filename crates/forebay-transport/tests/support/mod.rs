@@ -380,13 +380,18 @@ pub(crate) fn tls_config(address: SocketAddr, ca: &str, name: &str) -> PoolConfi
 }
 
 pub(crate) fn trusting(ca: &str, name: &str) -> Tls {
+    offering(ca, name, &[b"http/1.1"])
+}
+
+/// As `trusting`, with these protocols offered.
+pub(crate) fn offering(ca: &str, name: &str, alpn: &[&[u8]]) -> Tls {
     Tls::new(&TlsOptions {
         ca: ca.as_bytes(),
         crl: None,
         identity: None,
         server_name: name,
         only_tls13: false,
-        alpn: &[b"http/1.1"],
+        alpn,
         session_cache: 256,
         skip_verification: false,
     })
