@@ -3,13 +3,13 @@
 
 use std::cell::RefCell;
 
-use bytes::Bytes;
 use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Function, Uint8Array};
 use napi_derive::napi;
 
 use crate::config::{NativeAddress, NativePoolConfig, addresses, convert};
 use crate::js::Memory;
+use crate::recycle::Recycler;
 #[cfg(unix)]
 use crate::runner::event_loop::EventLoop;
 use crate::runner::thread;
@@ -27,6 +27,7 @@ pub struct Channel {
     runner: Runner,
     submit: Memory,
     given: RefCell<Given>,
+    recycler: Recycler,
     pools: u32,
 }
 
@@ -47,20 +48,26 @@ impl Channel {
             "event-loop" => Runner::EventLoop(EventLoop::new(env, slab, &deliver)?),
             _ => return Err(napi::Error::from_reason("no such runner")),
         };
-        Ok(Self { runner, submit: Memory::new(submit), given: RefCell::default(), pools: 0 })
+        Ok(Self {
+            runner,
+            submit: Memory::new(submit),
+            given: RefCell::default(),
+            recycler: Recycler::default(),
+            pools: 0,
+        })
     }
 
     /// Copies the body of a request whose record is in the submit buffer and says so. For bodies that are too long to go through it.
     #[napi(catch_unwind)]
     pub fn give(&self, request: u32, body: Uint8Array) {
-        self.given.borrow_mut().push_back((request, Bytes::copy_from_slice(&body)));
+        self.given.borrow_mut().push_back((request, self.recycler.copy(&body)));
     }
 
     /// Reads the first `length` bytes of the submit buffer. Gives how many bytes of answers the slab holds already.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn flush(&self, length: u32) -> u32 {
-        let records = self.submit.head(length as usize);
+        let records = self.recycler.copy(self.submit.head(length as usize));
         let given = self.given.take();
         let filled = match &self.runner {
             Runner::Thread(thread) => thread.flush(records, given),

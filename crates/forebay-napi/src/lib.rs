@@ -9,16 +9,13 @@
 //!
 //! The only crate with `unsafe`, each with its invariant: `js`, `runner`, `channel`.
 
-/// Keeps the pages of what is freed for a while: long bodies come and go.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 mod channel;
 mod complete;
 mod config;
 mod js;
 mod outbox;
 mod record;
+mod recycle;
 mod runner;
 mod stats;
 mod submit;

@@ -136,15 +136,15 @@ impl EventLoop {
     }
 
     /// Takes what JavaScript submitted and does at once what can be done. Gives how many bytes of answers the slab holds.
-    pub(crate) fn flush(&self, records: &[u8], given: Given) -> usize {
+    pub(crate) fn flush(&self, records: Bytes, given: Given) -> usize {
         if self.dead.get() {
             return 0;
         }
-        self.open.set(self.open.get() + count_openings(records));
+        self.open.set(self.open.get() + count_openings(&records));
         self.reactor.awake();
         // What the peers did since the last turn must be known before a connection is used again.
         self.reactor.select(Some(Duration::ZERO));
-        self.intake.borrow_mut().read(Bytes::copy_from_slice(records), given, &self.driver);
+        self.intake.borrow_mut().read(records, given, &self.driver);
         let more = self.reactor.run();
         let filled = if self.round_is_over() { 0 } else { self.fill() };
         // Someone who is answered at once may ask again: from the first answer on this round is limited.

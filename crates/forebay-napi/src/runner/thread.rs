@@ -42,7 +42,7 @@ enum Command {
     Open { channel: u32, post: Arc<Post> },
     AddPool { channel: u32, pool: u32, config: Box<PoolConfig>, seed: u64 },
     Addresses { channel: u32, pool: u32, addresses: Vec<SocketAddr> },
-    Submit { channel: u32, records: Vec<u8>, given: Given },
+    Submit { channel: u32, records: Bytes, given: Given },
     Forget { channel: u32, pool: u32 },
     Close { channel: u32 },
     Quit,
@@ -194,7 +194,7 @@ impl Desk {
             }
             Command::Submit { channel, records, given } => {
                 if let Some(remote) = self.channels.get_mut(&channel) {
-                    remote.intake.read(Bytes::from(records), given, &remote.driver);
+                    remote.intake.read(records, given, &remote.driver);
                 }
             }
             Command::Forget { channel, pool } => {
@@ -383,11 +383,11 @@ impl Shared {
         self.with(|c| c.targets.set(request, into));
     }
 
-    pub(crate) fn flush(&self, records: &[u8], given: Given) -> usize {
+    pub(crate) fn flush(&self, records: Bytes, given: Given) -> usize {
         self.with(|c| {
-            lock(&c.post.parcel).open += count_openings(records);
+            lock(&c.post.parcel).open += count_openings(&records);
             c.keep_alive(true);
-            c.send(|channel| Command::Submit { channel, records: records.to_vec(), given });
+            c.send(|channel| Command::Submit { channel, records, given });
         });
         0
     }
