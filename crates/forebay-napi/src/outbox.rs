@@ -31,6 +31,8 @@ pub(crate) struct Outbox {
     read: usize,
     /// Records with a payload of their own, in order.
     large: VecDeque<Large>,
+    /// Bytes of their payloads.
+    large_bytes: usize,
     /// Heads of bodies of which no large part came yet: request, and where in `run` the head stands.
     heads: Vec<(RequestId, usize)>,
     /// Terminal records among those that wait.
@@ -53,6 +55,11 @@ impl Outbox {
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.read == self.run.len()
+    }
+
+    /// Bytes that wait, about.
+    pub(crate) fn waiting(&self) -> usize {
+        self.run.len() - self.read + self.large_bytes
     }
 
     /// Terminal records that were added since this was last asked.
@@ -80,6 +87,7 @@ impl Outbox {
             head: part.head.filter(|at| *at >= start).map(shift),
             bytes: part.bytes,
         }));
+        self.large_bytes += other.large_bytes;
         self.terminals += other.terminals;
         other.clear();
     }
@@ -88,6 +96,7 @@ impl Outbox {
         self.run.clear();
         self.read = 0;
         self.large.clear();
+        self.large_bytes = 0;
         self.heads.clear();
         self.terminals = 0;
     }
@@ -126,6 +135,7 @@ impl Outbox {
             let Some(part) = self.large.pop_front() else {
                 break;
             };
+            self.large_bytes -= part.bytes.len();
             let words = &self.run[self.read..self.read + DATA_HEAD];
             if targets.put(word_at(words, word::SUBJECT), &part.bytes) {
                 at += direct(words, &mut slab[at..]);
@@ -198,6 +208,7 @@ impl Outbox {
                 for word in [deliver_kind::DATA, request, size] {
                     self.word(word);
                 }
+                self.large_bytes += part.len();
                 self.large.push_back(Large { at, bytes: part, head });
             }
         }

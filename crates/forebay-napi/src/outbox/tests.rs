@@ -61,9 +61,12 @@ fn appended_records_keep_their_payloads() {
 fn a_long_part_is_split_into_records_that_fit_any_slab() {
     let outlet = Outlet::default();
     outlet.data(1, Bytes::from(vec![1; MAX_PART * 3 + 5]));
+    let heads = DATA_HEAD * 4 + 5_usize.next_multiple_of(4);
+    assert_eq!(outlet.outbox().borrow().waiting(), MAX_PART * 3 + heads);
     let mut slab = vec![0; MAX_PART * 4];
     let filled = outlet.outbox().borrow_mut().fill(&mut slab, &mut none());
     let found = records(&slab[..filled]);
+    assert_eq!(outlet.outbox().borrow().waiting(), 0);
     assert_eq!(found.len(), 4);
     assert_eq!(found[3].2, (data::WORDS * 4 + 8) as usize);
 }

@@ -27,6 +27,10 @@ use crate::target::Targets;
 /// Deliveries at the end of one turn; what is left waits for the next round of the loop. A guess: 4 slabs.
 const DELIVERIES: usize = 4;
 
+/// Bytes of answers that may wait for JavaScript; beyond, nothing more is read until it took some. Callers who give up bodies that
+/// have come, and ask for others, would else let them pile up. A guess: 4 slabs.
+const MAX_WAITING: usize = 4 * 1024 * 1024;
+
 /// How long answers may lead to requests that are answered within one round of the loop: whoever asks again at once would
 /// else be answered by a peer that is fast enough for ever, in microtasks, and no timer would fire. As the reactor's budget.
 const ROUND: Duration = Duration::from_micros(500);
@@ -142,10 +146,15 @@ impl EventLoop {
         }
         self.open.set(self.open.get() + count_openings(&records));
         self.reactor.awake();
-        // What the peers did since the last turn must be known before a connection is used again.
-        self.reactor.select(Some(Duration::ZERO));
-        self.intake.borrow_mut().read(records, given, &self.driver);
-        let more = self.reactor.run();
+        let more = if self.is_behind() {
+            self.intake.borrow_mut().read(records, given, &self.driver);
+            true
+        } else {
+            // What the peers did since the last turn must be known before a connection is used again.
+            self.reactor.select(Some(Duration::ZERO));
+            self.intake.borrow_mut().read(records, given, &self.driver);
+            self.reactor.run()
+        };
         let filled = if self.round_is_over() { 0 } else { self.fill() };
         // Someone who is answered at once may ask again: from the first answer on this round is limited.
         if filled > 0 && self.round.get().is_none() {
@@ -153,6 +162,11 @@ impl EventLoop {
         }
         self.settle(more);
         filled
+    }
+
+    /// Whether JavaScript has more to take than it should.
+    fn is_behind(&self) -> bool {
+        self.outlet.outbox().borrow().waiting() > MAX_WAITING
     }
 
     fn round_is_over(&self) -> bool {
@@ -164,8 +178,10 @@ impl EventLoop {
             return;
         }
         self.reactor.awake();
-        self.reactor.select(Some(Duration::ZERO));
-        let more = self.reactor.run();
+        let more = self.is_behind() || {
+            self.reactor.select(Some(Duration::ZERO));
+            self.reactor.run()
+        };
         self.round.set(Some(Instant::now() + ROUND));
         for _ in 0..DELIVERIES {
             let filled = self.fill();
