@@ -22,7 +22,11 @@ const HELD: readonly Step[] = ['request', 'signal', { send: ANSWER }, ...WELL_BE
 inventory(137, async (t, makePool) => {
   const upstream = await scripted(t, ['signal', GOOD, ...WELL_BEHAVED])
   const { origin, ca } = secure(upstream)
-  const pool = makePool(origin, { tls: { ca }, protocols: ['h1'], connection: { preconnectRatio: 1.5, onCancel: 'close-excess' } })
+  const pool = makePool(origin, {
+    tls: { ca },
+    protocols: ['h1'],
+    connection: { preconnectRatio: 1.5, onCancel: 'close-excess' },
+  })
   const abort = new AbortController()
   const request = pool.request({ path: '/', signal: abort.signal })
   await upstream.until('connections>=2')
@@ -62,7 +66,12 @@ inventory(142, async (t, makePool) => {
   for (const onConnectFailure of ['uncovered', 'all'] as const) {
     const upstream = await scripted(t, ['signal', 'close'], ['signal', GOOD, ...WELL_BEHAVED])
     const { origin, ca } = secure(upstream)
-    const pool = makePool(origin, { limits: { maxConnections: 2 }, tls: { ca }, protocols: ['h1'], connection: { onConnectFailure } })
+    const pool = makePool(origin, {
+      limits: { maxConnections: 2 },
+      tls: { ca },
+      protocols: ['h1'],
+      connection: { onConnectFailure },
+    })
     const failed: string[] = []
     const requests = ['/a', '/b', '/c'].map(path =>
       pool.request({ path }).then(
