@@ -209,7 +209,11 @@ eachRunnerSerially('150 MB in a stream grow the process by little', async (t, ru
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
   const length = 100_000_000
-  const child = await runChild('large-body', [upstream.origin, runOn, 'stream', '/bytes/50000000', `/bytes/${length}`])
+  const child = await runChild(
+    'large-body',
+    [upstream.origin, runOn, 'stream', '/bytes/50000000', `/bytes/${length}`],
+    ['--expose-gc'],
+  )
   t.is(child.code, 0, child.stderr)
   const { growth, digest } = JSON.parse(child.stdout)
   t.is(digest, createHash('sha256').update(pattern(length)).digest('hex'))
@@ -220,7 +224,11 @@ eachRunnerSerially('150 MB in a stream grow the process by little', async (t, ru
 eachRunnerSerially('a reader that stops keeps no more than its window', async (t, runOn) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
-  const child = await runChild('large-body', [upstream.origin, runOn, 'stop', '/bytes/50000000', '/bytes/100000000'])
+  const child = await runChild(
+    'large-body',
+    [upstream.origin, runOn, 'stop', '/bytes/50000000', '/bytes/100000000'],
+    ['--expose-gc'],
+  )
   t.is(child.code, 0, child.stderr)
   const { growth } = JSON.parse(child.stdout)
   t.log(`${growth} bytes`)
