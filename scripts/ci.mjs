@@ -1,4 +1,5 @@
 // What .ci/run runs after `npm ci`: the stages one after another, all of them even if one fails, and one count at the end.
+import { Failures } from './lib/failures.mjs'
 import { exitCode } from './lib/run.mjs'
 
 /** Name, and the npm command. In order: first what is quick to fail, then the README's test command, which builds everything. */
@@ -16,21 +17,26 @@ const STAGES = [
 ]
 
 const total = { passed: 0, failed: 0 }
-const failures = []
+const stages = []
 const times = []
 
 for (const [name, args] of STAGES) {
   console.log(`\n=== ${name}: npm ${args.join(' ')}`)
   const start = performance.now()
-  const code = await exitCode('npm', args, { onLine: line => console.log(count(line) ?? line) })
+  const failures = new Failures()
+  const onLine = line => {
+    failures.read(line)
+    console.log(count(line) ?? line)
+  }
+  const code = await exitCode('npm', args, { onLine })
   times.push(`${String(Math.round((performance.now() - start) / 1_000)).padStart(5)} s  ${name}`)
-  if (code !== 0) failures.push(`${name} (ended with ${code})`)
+  if (code !== 0) stages.push([`${name} (ended with ${code})`, ...failures.lines].join('\n'))
 }
 
 console.log(`\n=== time\n${times.join('\n')}`)
-if (failures.length > 0) console.log(`\nfailed:\n  ${failures.join('\n  ')}`)
+if (stages.length > 0) console.log(`\n=== failed\n${stages.join('\n')}`)
 console.log(`\n${total.passed} passed, ${total.failed} failed`)
-process.exitCode = failures.length > 0 || total.failed > 0 || total.passed === 0 ? 1 : 0
+process.exitCode = stages.length > 0 || total.failed > 0 || total.passed === 0 ? 1 : 0
 
 /** Adds up the closing line of a suite, and words it differently: the line of all stages is the only one of its kind. */
 function count(line) {
