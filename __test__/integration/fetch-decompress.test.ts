@@ -2,6 +2,7 @@
 
 import { hasZstd } from '../../ts/response/codings.js'
 import { alike, ours, outcome, useFetchServer } from '../support/alike.js'
+import { eventually } from '../support/cases.js'
 import { eachRunner } from '../support/each-runner.js'
 import { PLAIN, startFetchServer } from '../support/fetch-server.js'
 import { rejection } from '../support/rejection.js'
@@ -157,6 +158,7 @@ eachRunner('H18: decompress: true refuses too many codings, and bounds what is c
   const pool = make(server.origin, { maxReadSize: 100_000 })
   const many = pool.request({ path: `/encoded/${'gzip,'.repeat(5)}gzip`, decompress: true })
   t.like(await rejection(many), { code: 'FB_RESPONSE_MALFORMED', retryable: 'no' })
+  await eventually('its connection closes', () => pool.stats.cxDestroyLocal === 1)
   const large = pool.request({ path: '/encoded/gzip', decompress: true })
   t.like(await rejection(large), { code: 'FB_BODY_TOO_LARGE', retryable: 'no', max: undefined })
   const bounded = await pool.request({ path: '/encoded/gzip', decompress: true, maxReadSize: 1_000_000 })

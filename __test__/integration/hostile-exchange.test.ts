@@ -205,6 +205,9 @@ row('P12', 'a body that throws never looks complete', async (t, makePool) => {
   }
 })
 
+/** A loop that does nothing else for so long, in ms: far longer than any time-out of the test. */
+const BLOCKED_MS = 5_000
+
 row('P13', 'a loop that is blocked makes no time-out fire falsely', async (t, makePool) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
@@ -222,7 +225,7 @@ row('P13', 'a loop that is blocked makes no time-out fire falsely', async (t, ma
   const waiting = pool.request({ path: '/delay/50' })
   // It is sent, and answered while this thread sleeps.
   await wait(20)
-  block(700)
+  block(BLOCKED_MS)
   t.is(await (await waiting).body.text(), TEXT)
 })
 
@@ -249,10 +252,13 @@ row('R14', 'a stream unlike its Content-Length: the server never sees a complete
   }
 })
 
-row('P05', '20,000 aborted requests leave nothing behind', async (t, _, runOn) => {
+/** More of them, for a long run: FOREBAY_ABORTS=1000000. */
+const ABORTS = process.env['FOREBAY_ABORTS'] ?? '20000'
+
+row('P05', `${ABORTS} aborted requests leave nothing behind`, async (t, _, runOn) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
-  const child = await runChild('aborted-requests', [upstream.origin, runOn, '10000', '20000'], ['--expose-gc'])
+  const child = await runChild('aborted-requests', [upstream.origin, runOn, '10000', ABORTS], ['--expose-gc'])
   t.is(child.code, 0, child.stderr)
   const { heapGrowth, rssGrowth, listeners, stats, foreign } = JSON.parse(child.stdout)
   t.log(`heap ${heapGrowth}, resident ${rssGrowth} bytes`)

@@ -303,6 +303,17 @@ row('R19', 'heads and paths past their bounds', async (t, makePool) => {
   t.is((await pool.request({ path: '/', headers: [...most] })).status, 200)
 })
 
+row('R18', 'what a body says of itself passes the same check', async (t, makePool) => {
+  const evil = Object.defineProperty(new Blob(['x']), 'type', { value: `text/plain\r\nx-injected: ${SECRET}` })
+  await rejects(t, makePool, [['content-type', { path: '/', method: 'POST', body: evil }]])
+  const upstream = await startTestkit()
+  t.teardown(() => upstream.stop())
+  const form = new FormData()
+  form.set('a\r\nx-injected: 1', new File(['text'], 'b"\r\nx-injected: 2', { type: 'text/plain\r\nx-injected: 3' }))
+  const response = await makePool(upstream.origin).request({ path: '/echo', method: 'POST', body: form })
+  t.notRegex(await response.body.text(), /^x-injected/m)
+})
+
 row('R20', 'own properties only, and a name that means something to JavaScript is a name', async (t, makePool) => {
   const polluted = Object.create({ 'x-inherited': SECRET, headers: { 'x-b': 'y' }, method: 'POST' })
   const own = JSON.parse('{"__proto__":"plain","x-a":"1"}')

@@ -254,7 +254,7 @@ eachRunner('bodies of every kind arrive', async (t, makePool) => {
   t.regex(new Map(headers).get('content-type') ?? '', /^multipart\/form-data; boundary=/)
 })
 
-eachRunnerSerially('bodies that are dropped are reset by the collector, with one warning', async (t, runOn) => {
+eachRunnerSerially('P11: bodies that are dropped are reset by the collector, with one warning', async (t, runOn) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
   const child = await runChild('dropped-bodies', [upstream.origin, runOn], ['--expose-gc'])

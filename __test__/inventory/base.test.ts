@@ -215,26 +215,32 @@ inventory(148, async (t, _, runOn) => {
   }
 })
 
-inventory(
-  149,
-  async (t, makePool) => {
-    const upstream = await scripted(t, ['signal', GOOD, ...WELL_BEHAVED])
-    const { origin, ca } = secure(upstream)
-    const pool = makePool(origin, { ...ONE, tls: { ca }, queueTimeout: 50 })
-    t.like(await rejection(pool.request({ path: '/' })), { code: 'FB_QUEUE_TIMEOUT' })
-    t.is(pool.stats.cxActive, 1)
-    await upstream.ask('signal 0')
-    await eventually('the connection is ready', () => pool.stats.cxHttp1Total === 1)
-    t.is((await pool.request({ path: '/' })).status, 200)
-    t.like(pool.stats, { cxTotal: 1, cxConnectFail: 0 })
+inventory(149, async (t, makePool) => {
+  const upstream = await scripted(t, ['signal', GOOD, ...WELL_BEHAVED])
+  const { origin, ca } = secure(upstream)
+  const pool = makePool(origin, { ...ONE, tls: { ca }, queueTimeout: 50 })
+  t.like(await rejection(pool.request({ path: '/' })), { code: 'FB_QUEUE_TIMEOUT' })
+  t.is(pool.stats.cxActive, 1)
+  await upstream.ask('signal 0')
+  await eventually('the connection is ready', () => pool.stats.cxHttp1Total === 1)
+  t.is((await pool.request({ path: '/' })).status, 200)
+  t.like(pool.stats, { cxTotal: 1, cxConnectFail: 0 })
 
-    const hints = 'HTTP/1.1 103 Early Hints\r\n\r\n'
-    const slow = await scripted(t, ['request', { send: hints, times: 50, every: 30 }, { send: ANSWER }])
-    const impatient = makePool(slow.origin, { ...ONE, headersTimeout: 100 })
-    const start = performance.now()
-    t.like(await rejection(impatient.request({ path: '/' })), { code: 'FB_HEADERS_TIMEOUT', timeoutMs: 100 })
-    const waited = performance.now() - start
-    t.true(waited >= 99 && waited < 1_400, `${waited} ms`)
-  },
-  { part: 'queueTimeout, 1xx' },
-)
+  const hints = 'HTTP/1.1 103 Early Hints\r\n\r\n'
+  const slow = await scripted(t, ['request', { send: hints, times: 50, every: 30 }, { send: ANSWER }])
+  const impatient = makePool(slow.origin, { ...ONE, headersTimeout: 100 })
+  const start = performance.now()
+  t.like(await rejection(impatient.request({ path: '/' })), { code: 'FB_HEADERS_TIMEOUT', timeoutMs: 100 })
+  const waited = performance.now() - start
+  t.true(waited >= 99 && waited < 1_400, `${waited} ms`)
+
+  // Waits longer for its connection than the try may last.
+  const busy = await scripted(t, ['request', { wait: 400 }, { send: ANSWER }, ...WELL_BEHAVED])
+  const patient = makePool(busy.origin, { ...ONE, perTryTimeout: 300 })
+  const first = patient.request({ path: '/', perTryTimeout: 0 })
+  await busy.until('0.requests>=1')
+  const second = patient.request({ path: '/' })
+  t.is((await first).status, 200)
+  t.is((await second).status, 200)
+  t.is(patient.stats.rqPerTryTimeout, 0)
+})

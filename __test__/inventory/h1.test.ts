@@ -1,7 +1,8 @@
 // The HTTP/1.1 cases of the inventory that a socket can show, through TypeScript. The others are shown on the core (docs/conformance.md).
 
+import { once } from 'node:events'
 import type { ExecutionContext } from 'ava'
-import type { PoolResponse } from '../../ts/index.js'
+import type { InformationalHead, PoolResponse } from '../../ts/index.js'
 import { block, eventually, gone, inventory, secure } from '../support/cases.js'
 import { rejection } from '../support/rejection.js'
 import { total } from '../support/rest.js'
@@ -356,53 +357,65 @@ inventory(24, async (t, makePool) => {
   t.false(next.connection.reused)
 })
 
-inventory(
-  25,
-  async (t, makePool) => {
-    const continued = 'HTTP/1.1 100 Continue\r\n\r\n'
-    const hints = 'HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n'
-    const upstream = await scripted(t, ['request', { send: `${continued}${hints}${ANSWER}` }, ...WELL_BEHAVED])
-    const pool = makePool(upstream.origin, ONE)
-    const response = await pool.request({ path: '/' })
-    t.is(response.status, 200)
-    t.false(response.headers.has('link'))
-    t.is((await pool.request({ path: '/' })).connection.id, response.connection.id)
-    t.like(pool.stats, { rqCompleted: 2, cxTotal: 1 })
+inventory(25, async (t, makePool) => {
+  const continued = 'HTTP/1.1 100 Continue\r\n\r\n'
+  const hints = 'HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n'
+  const upstream = await scripted(t, ['request', { send: `${continued}${hints}${ANSWER}` }, ...WELL_BEHAVED])
+  const pool = makePool(upstream.origin, ONE)
+  const informational: [number, string | null][] = []
+  const onInformational = ({ status, headers }: InformationalHead) => {
+    informational.push([status, headers.get('link')])
+  }
+  const response = await pool.request({ path: '/', onInformational })
+  t.is(response.status, 200)
+  t.false(response.headers.has('link'))
+  t.deepEqual(informational, [
+    [100, null],
+    [103, '</a.css>'],
+  ])
+  t.is((await pool.request({ path: '/' })).connection.id, response.connection.id)
+  t.like(pool.stats, { rqCompleted: 2, cxTotal: 1 })
 
-    for (const [times, code] of [
-      [100, null],
-      [101, 'FB_FLOOD'],
-    ] as const) {
-      const server = await scripted(t, ['request', { send: continued, times }, { send: ANSWER }, 'readToEnd'])
-      const flooded = makePool(server.origin, ONE)
-      if (code === null) {
-        t.is((await flooded.request({ path: '/' })).status, 200)
-      } else {
-        t.like(await rejection(flooded.request({ path: '/' })), { code, phase: 'head', flags: ['UPE'] })
-        await server.until('0.ended>=1')
-        await gone(flooded)
-        t.is(flooded.stats.cxProtocolError, 1)
-      }
+  for (const [times, code] of [
+    [100, null],
+    [101, 'FB_FLOOD'],
+  ] as const) {
+    const server = await scripted(t, ['request', { send: continued, times }, { send: ANSWER }, 'readToEnd'])
+    const flooded = makePool(server.origin, ONE)
+    if (code === null) {
+      t.is((await flooded.request({ path: '/' })).status, 200)
+    } else {
+      t.like(await rejection(flooded.request({ path: '/' })), { code, phase: 'head', flags: ['UPE'] })
+      await server.until('0.ended>=1')
+      await gone(flooded)
+      t.is(flooded.stats.cxProtocolError, 1)
     }
-  },
-  { part: 'one final; the 101st' },
-)
+  }
+})
 
-inventory(
-  26,
-  async (t, makePool) => {
-    const upgrade = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: chat\r\nconnection: upgrade\r\n\r\nraw bytes'
-    const upstream = await scripted(t, ['request', { send: upgrade }, 'readToEnd'], WELL_BEHAVED)
-    const pool = makePool(upstream.origin, ONE)
-    const error = await rejection(pool.request({ path: '/' }))
-    t.like(error, { code: 'FB_UNEXPECTED_UPGRADE', phase: 'head', retryable: 'no' })
-    await upstream.until('0.ended>=1')
-    await gone(pool)
-    t.is(pool.stats.cxProtocolError, 1)
-    t.is((await pool.request({ path: '/' })).status, 200)
-  },
-  { part: 'unasked' },
-)
+inventory(26, async (t, makePool) => {
+  const upgrade = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: chat\r\nconnection: upgrade\r\n\r\nraw bytes'
+  const upstream = await scripted(t, ['request', { send: upgrade }, 'readToEnd'], WELL_BEHAVED)
+  const pool = makePool(upstream.origin, ONE)
+  const error = await rejection(pool.request({ path: '/' }))
+  t.like(error, { code: 'FB_UNEXPECTED_UPGRADE', phase: 'head', retryable: 'no' })
+  await upstream.until('0.ended>=1')
+  await gone(pool)
+  t.is(pool.stats.cxProtocolError, 1)
+  t.is((await pool.request({ path: '/' })).status, 200)
+
+  const asked = await scripted(t, ['head', { send: upgrade }, 'readToEnd'], WELL_BEHAVED)
+  const tunnelled = makePool(asked.origin, ONE)
+  const { head, socket } = await tunnelled.connect({ type: 'upgrade', path: '/', protocol: 'chat' })
+  t.is(head.status, 101)
+  t.is(String((await once(socket, 'data'))[0]), 'raw bytes')
+  t.is(tunnelled.stats.rqActive, 1)
+  // The connection is the tunnel's for good: who comes now waits for its end, and has one of its own.
+  const next = tunnelled.request({ path: '/' })
+  socket.end()
+  t.false((await next).connection.reused)
+  t.is(tunnelled.stats.cxTotal, 2)
+})
 
 inventory(27, async (t, makePool) => {
   const malformed = 'HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'
