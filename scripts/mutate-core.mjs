@@ -101,6 +101,54 @@ const MUTATIONS = [
     from: 'if !waiting {\n            while let',
     to: 'if waiting {\n            while let',
   },
+  {
+    name: 'a stream that is wanted over HTTP/1.1 is sent again over HTTP/2',
+    file: 'src/group/ending.rs',
+    from: 'self.streams[id].pool = other;',
+    to: 'let _ = other;',
+  },
+  {
+    name: 'HTTP/2 that answers others loses all of them to one demand for HTTP/1.1',
+    file: 'src/fallback.rs',
+    from: 'const TRUST: u8 = 8;',
+    to: 'const TRUST: u8 = 1;',
+  },
+  {
+    name: 'HTTP/1.1 is remembered for ever',
+    file: 'src/fallback.rs',
+    from: 'until > now',
+    to: 'until > Instant::default() && now > Instant::default()',
+  },
+  {
+    name: 'what a closing pool is to send over HTTP/1.1 outlives it',
+    file: 'src/group/ending.rs',
+    from: 'if removed && found.is_none() {',
+    to: 'if removed && found.is_some() {',
+  },
+  {
+    name: 'the wait for SETTINGS is bounded by the connect time-out',
+    file: 'src/group/handshake.rs',
+    from: 'get_mut(id).filter(|connection| !connection.connected) {\n            self.timers.disarm(&mut connection.life_timer);',
+    to: 'get_mut(id).filter(|connection| !connection.connected) {\n            let _ = connection;',
+  },
+  {
+    name: 'a body that has left is sent again',
+    file: 'src/group/ending.rs',
+    from: 'stream.replayable = false;',
+    to: 'let _ = stream;',
+  },
+  {
+    name: 'a lower limit of the peer is not remembered',
+    file: 'src/group/retirement.rs',
+    from: 'upstream.config.memory.stream_limit = Some(limit);',
+    to: 'upstream.config.memory.stream_limit = upstream.config.memory.stream_limit.max(Some(limit));',
+  },
+  {
+    name: 'a raised limit does not serve the queue',
+    file: 'src/group/retirement.rs',
+    from: 'if after > before {\n            self.gain(now, pool);',
+    to: 'if after > before {\n            let _ = pool;',
+  },
 ]
 
 function argument(name) {

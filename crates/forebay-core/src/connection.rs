@@ -110,8 +110,15 @@ pub(crate) struct Listed {
 }
 
 impl Connection {
-    pub(crate) fn new(upstream: UpstreamId, pool: PoolId, config: &UpstreamConfig, birth: u64, now: Instant) -> Self {
-        let protocol = match config.protocols {
+    pub(crate) fn new(
+        upstream: UpstreamId,
+        pool: PoolId,
+        offer: Protocols,
+        config: &UpstreamConfig,
+        birth: u64,
+        now: Instant,
+    ) -> Self {
+        let protocol = match offer {
             Protocols::Fixed(protocol) => Some(protocol),
             Protocols::Mixed => None,
         };
@@ -251,7 +258,7 @@ mod tests {
 
     fn connection(config: &UpstreamConfig) -> Connection {
         let (upstream, pool) = (UpstreamId::from_parts(0, 0), PoolId::from_parts(0, 0));
-        Connection::new(upstream, pool, config, 0, Instant::default())
+        Connection::new(upstream, pool, config.protocols, config, 0, Instant::default())
     }
 
     fn h2(max: u32) -> UpstreamConfig {

@@ -15,6 +15,8 @@ pub enum Effect {
         connection: ConnectionId,
         /// Whom.
         upstream: UpstreamId,
+        /// Of a mixed offer only HTTP/1.1 is made: the peer wants that for what waits.
+        only_h1: bool,
     },
     /// Send the request (again, on a replay, with the same token and id).
     Open {

@@ -32,7 +32,7 @@ use crate::stats::{Stat, Stats};
 use crate::stream::{Stream, Whereabouts};
 use crate::time::Instant;
 use crate::timer::Timers;
-use crate::upstream::Upstream;
+use crate::upstream::{PoolKey, Upstream};
 
 pub use drain::{DrainMode, Scope};
 pub use growth::Ahead;
@@ -197,10 +197,10 @@ impl Group {
         self.limits.gauge(limit, priority, self.streams_of(priority))
     }
 
-    /// What the pool that takes new streams of this upstream, priority and key holds.
+    /// What the pool that takes new streams of this upstream, priority and key holds; of a mixed upstream the one that offers both.
     #[must_use]
     pub fn pool(&self, upstream: UpstreamId, priority: Priority, key: u64) -> Option<PoolState> {
-        let id = self.upstreams.get(upstream)?.pools.get(&(priority, key))?;
+        let id = self.upstreams.get(upstream)?.pools.get(&PoolKey { priority, key, only_h1: false })?;
         let pool = &self.pools[*id];
         Some(PoolState {
             active: pool.tally.active,

@@ -24,6 +24,7 @@ pub mod config;
 mod connection;
 mod effect;
 mod event;
+mod fallback;
 mod group;
 mod heap;
 mod id;

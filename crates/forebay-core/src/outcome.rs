@@ -85,6 +85,10 @@ pub enum FailureReason {
     RemoteReset,
     /// The peer says that it did not process it.
     RemoteRefused,
+    /// The peer wants it over another version of HTTP, and did not process it.
+    VersionRequired,
+    /// The connection speaks a version that cannot carry it, which says nothing of others.
+    VersionUnfit,
     /// The peer could not open the tunnel asked for.
     ConnectError,
     /// The peer broke the protocol.

@@ -10,12 +10,13 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::backoff::Failures;
-use crate::config::{Ratio, UpstreamConfig};
+use crate::config::{Protocols, Ratio, UpstreamConfig};
 use crate::connection::{Connection, Share, State};
 use crate::id::{ConnectionId, UpstreamId};
 use crate::limits::Place;
-use crate::outcome::Priority;
+use crate::outcome::{Priority, Protocol};
 use crate::timer::Armed;
+use crate::upstream::PoolKey;
 use pending::Pending;
 use ready::ReadySet;
 
@@ -23,7 +24,7 @@ use ready::ReadySet;
 pub(crate) struct Pool {
     pub(crate) upstream: UpstreamId,
     pub(crate) priority: Priority,
-    pub(crate) key: u64,
+    pub(crate) key: PoolKey,
     /// Counts up with each pool of the group.
     pub(crate) number: u64,
     pub(crate) pending: Pending,
@@ -69,16 +70,10 @@ pub(crate) struct Tally {
 }
 
 impl Pool {
-    pub(crate) fn new(
-        upstream: UpstreamId,
-        priority: Priority,
-        key: u64,
-        config: &UpstreamConfig,
-        place: Place,
-    ) -> Self {
+    pub(crate) fn new(upstream: UpstreamId, key: PoolKey, config: &UpstreamConfig, place: Place) -> Self {
         Self {
             upstream,
-            priority,
+            priority: key.priority,
             key,
             number: 0,
             pending: Pending::default(),
@@ -97,6 +92,11 @@ impl Pool {
             awaits_place: false,
             place: Some(place),
         }
+    }
+
+    /// What its connections offer.
+    pub(crate) fn offer(&self, config: &UpstreamConfig) -> Protocols {
+        if self.key.only_h1 { Protocols::Fixed(Protocol::H1) } else { config.protocols }
     }
 
     /// Neither streams nor connections.

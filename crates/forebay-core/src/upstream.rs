@@ -5,9 +5,11 @@
 use alloc::collections::BTreeMap;
 
 use crate::backoff::Failures;
-use crate::config::UpstreamConfig;
+use crate::config::{Protocols, UpstreamConfig};
+use crate::fallback::Fallback;
 use crate::id::PoolId;
 use crate::outcome::Priority;
+use crate::time::Instant;
 
 /// How many pools' failures are kept after their pools are gone. A guess: one is usual; keys are few.
 const REMEMBERED_FAILURES: usize = 64;
@@ -34,7 +36,15 @@ pub enum Health {
     Unhealthy,
 }
 
-pub(crate) type PoolKey = (Priority, u64);
+/// What tells the pools of an upstream apart.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct PoolKey {
+    pub(crate) priority: Priority,
+    /// The caller's.
+    pub(crate) key: u64,
+    /// A mixed upstream is offered HTTP/1.1 alone.
+    pub(crate) only_h1: bool,
+}
 
 pub(crate) struct Upstream {
     pub(crate) config: UpstreamConfig,
@@ -51,6 +61,8 @@ pub(crate) struct Upstream {
     /// Connections, both priorities.
     pub(crate) connections: u32,
     failures: BTreeMap<PoolKey, Failures>,
+    /// Whether it wants HTTP/1.1 although it speaks HTTP/2.
+    pub(crate) fallback: Fallback,
 }
 
 impl Upstream {
@@ -65,7 +77,14 @@ impl Upstream {
             living_pools: 0,
             connections: 0,
             failures: BTreeMap::new(),
+            fallback: Fallback::default(),
         }
+    }
+
+    /// The pool that a new stream goes to.
+    pub(crate) fn key_of_new(&self, now: Instant, priority: Priority, key: u64) -> PoolKey {
+        let only_h1 = self.config.protocols == Protocols::Mixed && self.fallback.is_on(now);
+        PoolKey { priority, key, only_h1 }
     }
 
     /// A pool that failed to the end must not start afresh with its next stream, or dials would loop.

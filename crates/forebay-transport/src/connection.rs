@@ -220,10 +220,6 @@ impl Link {
         self.announced.get() && self.address.get().is_some_and(|address| !addresses.contains(&address))
     }
 
-    pub(crate) fn is_multiplexed(&self) -> bool {
-        self.multiplexed.get()
-    }
-
     pub(crate) fn is_announced(&self) -> bool {
         self.announced.get()
     }
@@ -282,14 +278,13 @@ enum Stage {
 }
 
 impl Connection {
-    /// A connection that is about to be dialled.
-    pub(crate) fn new(pool: Rc<Pool>, link: Rc<Link>) -> Self {
+    /// A connection that is about to be dialled; `only_h1`: for HTTP/1.1, whatever else the pool speaks.
+    pub(crate) fn new(pool: Rc<Pool>, link: Rc<Link>, only_h1: bool) -> Self {
         let dialling = {
             let (pool, link) = (pool.clone(), link.clone());
             Box::pin(async move {
                 let config = &pool.config;
-                let (dialled, wire) =
-                    dial(&pool.shared.handle, config, &pool.addresses(), &link, pool.is_only_h1()).await?;
+                let (dialled, wire) = dial(&pool.shared.handle, config, &pool.addresses(), &link, only_h1).await?;
                 if dialled.protocol == Protocol::H2 {
                     let h2 = H2::start(&pool, &link, wire).await?;
                     return Ok((dialled, Session::H2(Box::new(h2))));

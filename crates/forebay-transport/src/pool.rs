@@ -118,8 +118,6 @@ pub(crate) struct Pool {
     /// Why the last dial failed; the core's failures name the connection.
     dial_failure: RefCell<Option<(ConnectionId, Failure)>>,
     closed: Cell<bool>,
-    /// The upstream refused a stream because it wants HTTP/1.1, and that can be spoken: nothing else is offered any more.
-    pub(crate) only_h1: Cell<bool>,
     /// The request that the core is told of, and that is nowhere else: if the core panics, it must hear of that.
     limbo: Cell<Option<RequestId>>,
     /// Whether it is among `Shared::changed`.
@@ -143,7 +141,6 @@ impl Pool {
             deadlines: Deadlines::default(),
             dial_failure: RefCell::default(),
             closed: Cell::new(false),
-            only_h1: Cell::new(false),
             limbo: Cell::new(None),
             changed: Cell::new(false),
             overflows: RefCell::default(),

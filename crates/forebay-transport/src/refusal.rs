@@ -24,6 +24,7 @@ pub(crate) fn refused(reason: FailureReason, config: &PoolConfig, priority: Prio
         FailureReason::ConnectionTermination => (Code::ConnectionClosed, Phase::Head, 0),
         FailureReason::RemoteReset => (Code::StreamReset, Phase::Head, 0),
         FailureReason::RemoteRefused => (Code::StreamRefused, Phase::Head, 0),
+        FailureReason::VersionRequired | FailureReason::VersionUnfit => (Code::VersionRequired, Phase::Head, 0),
         FailureReason::ConnectError => (Code::ProxyFailed, Phase::Connect, 0),
         FailureReason::ProtocolError => (Code::ProtocolError, Phase::Head, 0),
         FailureReason::LocalReset => (Code::Aborted, Phase::Head, 0),
@@ -42,15 +43,18 @@ fn overflow(limit: LimitName, row: &LimitsConfig) -> (Code, Phase, u32) {
     (code, Phase::Admit, max)
 }
 
-/// The core's word for a failure of a connection's.
-pub(crate) fn reason_of(code: Code) -> FailureReason {
+/// The core's word for a failure of a connection's, and how far the exchange had come.
+pub(crate) fn reason_of(code: Code, phase: Phase) -> FailureReason {
     match code {
+        // It is not the peer that says so: nothing was sent.
+        Code::VersionRequired if phase == Phase::Send => FailureReason::VersionUnfit,
         code if code.is_breach() => FailureReason::ProtocolError,
         Code::HeadersTimeout | Code::BodyTimeout | Code::WriteTimeout | Code::Aborted | Code::Internal => {
             FailureReason::LocalReset
         }
         Code::StreamReset => FailureReason::RemoteReset,
-        Code::StreamRefused | Code::VersionRequired => FailureReason::RemoteRefused,
+        Code::StreamRefused => FailureReason::RemoteRefused,
+        Code::VersionRequired => FailureReason::VersionRequired,
         _ => FailureReason::ConnectionTermination,
     }
 }

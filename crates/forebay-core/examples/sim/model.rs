@@ -7,6 +7,8 @@
 pub mod clock;
 #[path = "model/connections.rs"]
 pub mod connections;
+#[path = "model/fallback.rs"]
+pub mod fallback;
 #[path = "model/growth.rs"]
 pub mod growth;
 #[path = "model/pools.rs"]
@@ -25,7 +27,7 @@ use forebay_core::{
 /// What the core is expected to tell its shell in a turn.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Told {
-    Connect { birth: u64, upstream: usize },
+    Connect { birth: u64, upstream: usize, only_h1: bool },
     Open { birth: u64, token: u64 },
     Fail { token: u64, reason: String, class: Class },
     Reset { birth: u64, token: u64 },
@@ -102,11 +104,14 @@ pub enum Is {
     Closed,
 }
 
+#[allow(clippy::struct_excessive_bools)]
 pub struct Pool {
     pub number: u64,
     pub upstream: usize,
     pub priority: Priority,
     pub key: u64,
+    /// Of a mixed upstream: HTTP/1.1 is offered alone.
+    pub only_h1: bool,
     /// By arrival.
     pub queue: Vec<Request>,
     /// By birth; closed ones until their last stream has ended.
@@ -127,7 +132,12 @@ pub struct Upstream {
     pub dialable: bool,
     pub removed: bool,
     pub gone: bool,
-    pub lost: BTreeMap<(Priority, u64), (u32, Option<Instant>)>,
+    pub lost: BTreeMap<(Priority, u64, bool), (u32, Option<Instant>)>,
+    /// Demands for HTTP/1.1 since the last head over HTTP/2, if there was one.
+    pub demands: Option<u32>,
+    /// Times in a row that HTTP/1.1 was taken for all, and until when.
+    pub fallbacks: u32,
+    pub fallen_back: Option<Instant>,
 }
 
 pub struct Model {
@@ -255,15 +265,26 @@ impl Model {
 
     pub fn add_upstream(&mut self, config: UpstreamConfig) {
         let (gate, health) = (Gate::Open, Health::Healthy);
-        let upstream =
-            Upstream { config, gate, health, dialable: true, removed: false, gone: false, lost: BTreeMap::new() };
+        let upstream = Upstream {
+            config,
+            gate,
+            health,
+            dialable: true,
+            removed: false,
+            gone: false,
+            lost: BTreeMap::new(),
+            demands: None,
+            fallbacks: 0,
+            fallen_back: None,
+        };
         self.upstreams.push(upstream);
     }
 
-    pub fn pool_state(&self, upstream: usize, priority: Priority, key: u64) -> Option<&Pool> {
+    pub fn pool_state(&self, upstream: usize, priority: Priority, key: u64, only_h1: bool) -> Option<&Pool> {
         self.pools
             .iter()
-            .find(|pool| pool.upstream == upstream && pool.priority == priority && pool.key == key && !pool.deleting)
+            .filter(|pool| pool.upstream == upstream && pool.priority == priority && pool.key == key)
+            .find(|pool| pool.only_h1 == only_h1 && !pool.deleting)
     }
 
     pub fn held(&self, limit: LimitName, priority: Priority) -> u32 {

@@ -16,6 +16,8 @@ use forebay_core::{
 mod compare;
 #[path = "world/dice.rs"]
 mod dice;
+#[path = "world/frames.rs"]
+mod frames;
 #[path = "world/options.rs"]
 mod options;
 #[path = "world/peers.rs"]
@@ -154,15 +156,19 @@ impl World {
                 self.cancel();
                 Ok(())
             }
-            71..76 => {
+            71..75 => {
                 self.connection_ends();
                 Ok(())
             }
-            76..81 => {
+            75..79 => {
                 self.peer_speaks();
                 Ok(())
             }
-            81..91 => {
+            79..83 => {
+                self.speaks_of_many();
+                Ok(())
+            }
+            83..91 => {
                 self.time_passes();
                 Ok(())
             }
@@ -308,9 +314,12 @@ impl World {
                 self.model.dialable(index, dialable);
             }
             _ => {
+                let index = self.one_at_work().unwrap_or(index);
+                let upstream = self.upstreams[index];
                 self.say(|| format!("remove {index}"));
                 self.group.remove_upstream(self.now, upstream);
                 self.model.remove_upstream(index);
+                self.last_demand(index);
                 self.add_upstream();
             }
         }

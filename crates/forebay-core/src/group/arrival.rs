@@ -10,7 +10,7 @@ use crate::stats::Stat;
 use crate::stream::{Stream, Whereabouts};
 use crate::time::Instant;
 use crate::timer::Timer;
-use crate::upstream::Gate;
+use crate::upstream::{Gate, PoolKey};
 
 use super::growth::Growth;
 
@@ -32,7 +32,8 @@ impl Group {
         }
         let early = upstream.config.h3.early_data && new.method == MethodClass::Safe;
         let default_timeout = upstream.config.queue_timeout;
-        let pool = match self.pool_for(now, new.upstream, new.priority, new.key) {
+        let key = upstream.key_of_new(now, new.priority, new.key);
+        let pool = match self.pool_for(now, new.upstream, key) {
             Ok(pool) => pool,
             Err(reason) => return Admission::Refused(reason),
         };
@@ -49,36 +50,36 @@ impl Group {
         }
     }
 
-    /// The pool that takes new streams of this upstream, priority and key; made if there is none.
+    /// The pool of this upstream with this key that takes new streams; made if there is none.
     pub(super) fn pool_for(
         &mut self,
         now: Instant,
         upstream: UpstreamId,
-        priority: Priority,
-        key: u64,
+        key: PoolKey,
     ) -> Result<PoolId, FailureReason> {
-        if let Some(pool) = self.upstreams[upstream].pools.get(&(priority, key)) {
+        if let Some(pool) = self.upstreams[upstream].pools.get(&key) {
             return Ok(*pool);
         }
+        let priority = key.priority;
         let place = match self.limits.take(LimitName::MaxConnectionPools, priority) {
             Some(place) => place,
             None => self.reclaim(now, upstream, priority)?,
         };
         let found = &mut self.upstreams[upstream];
-        let mut pool = Pool::new(upstream, priority, key, &found.config, place);
+        let mut pool = Pool::new(upstream, key, &found.config, place);
         self.pool_numbers += 1;
         pool.number = self.pool_numbers;
-        pool.failures = found.take_failures((priority, key));
+        pool.failures = found.take_failures(key);
         found.living_pools += 1;
         let id = self.pools.insert(pool);
-        self.upstreams[upstream].pools.insert((priority, key), id);
+        self.upstreams[upstream].pools.insert(key, id);
         Ok(id)
     }
 
     /// Makes room for one more pool by the end of one without work.
     fn reclaim(&mut self, now: Instant, upstream: UpstreamId, priority: Priority) -> Result<Place, FailureReason> {
-        let mut pools = self.upstreams[upstream].pools.range((priority, 0)..=(priority, u64::MAX));
-        let without_work = pools.find(|(_, pool)| !self.pools[**pool].has_work()).map(|(_, pool)| *pool);
+        let pools = self.upstreams[upstream].pools.iter().filter(|(key, _)| key.priority == priority);
+        let without_work = pools.map(|(_, pool)| *pool).find(|pool| !self.pools[*pool].has_work());
         if let Some(pool) = without_work {
             self.destroy_pool(now, pool);
             if let Some(place) = self.limits.take(LimitName::MaxConnectionPools, priority) {

@@ -18,7 +18,7 @@ pub enum Scope {
     Group,
     /// All pools of an upstream, deleting ones too.
     Upstream(UpstreamId),
-    /// The pool that takes new streams of this upstream, priority and key.
+    /// The pools that take new streams of this upstream, priority and key.
     Pool(UpstreamId, Priority, u64),
 }
 
@@ -77,8 +77,8 @@ impl Group {
             Scope::Group => all.map(|(id, _)| id).collect(),
             Scope::Upstream(upstream) => all.filter(|(_, pool)| pool.upstream == upstream).map(|(id, _)| id).collect(),
             Scope::Pool(upstream, priority, key) => {
-                let upstream = self.upstreams.get(upstream);
-                upstream.and_then(|upstream| upstream.pools.get(&(priority, key))).copied().into_iter().collect()
+                let found = self.upstreams.get(upstream).into_iter().flat_map(|upstream| &upstream.pools);
+                found.filter(|(of, _)| (of.priority, of.key) == (priority, key)).map(|(_, pool)| *pool).collect()
             }
         };
         pools.sort_by_key(|id| self.pools[*id].number);
@@ -111,10 +111,10 @@ impl Group {
         self.replace(now, pool);
     }
 
-    fn drain_and_delete(&mut self, now: Instant, id: PoolId) {
+    pub(super) fn drain_and_delete(&mut self, now: Instant, id: PoolId) {
         let pool = &mut self.pools[id];
         pool.deleting = true;
-        let (upstream, key) = (pool.upstream, (pool.priority, pool.key));
+        let (upstream, key) = (pool.upstream, pool.key);
         let pools = &mut self.upstreams[upstream].pools;
         if pools.get(&key) == Some(&id) {
             pools.remove(&key);
@@ -213,7 +213,7 @@ impl Group {
         if let Some(place) = pool.place.take() {
             self.limits.give_back(place);
         }
-        let key = (pool.priority, pool.key);
+        let key = pool.key;
         let upstream = &mut self.upstreams[pool.upstream];
         upstream.living_pools -= 1;
         if upstream.pools.get(&key) == Some(&id) {

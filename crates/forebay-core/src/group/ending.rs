@@ -1,17 +1,17 @@
 //! How streams end: complete, failed, cancelled; and whether the pool sends them again.
 
 use super::Group;
-use crate::config::{OnCancel, ReplayPolicy};
+use crate::config::{OnCancel, Protocols, ReplayPolicy};
 use crate::connection::State;
 use crate::effect::{CloseReason, Effect};
 use crate::event::{CloseCause, Event};
 use crate::id::{ConnectionId, PoolId, StreamId};
 use crate::limits::LimitName;
-use crate::outcome::{Class, FailureReason, MethodClass, StreamEnd, StreamFailure};
+use crate::outcome::{Class, FailureReason, MethodClass, Protocol, StreamEnd, StreamFailure};
 use crate::stats::Stat;
 use crate::stream::{Attached, Whereabouts};
 use crate::time::Instant;
-use crate::upstream::Gate;
+use crate::upstream::{Gate, PoolKey};
 
 /// Times that a stream goes back to the queue because its connection was found closed. Source: the contract, 3.13.
 const MOST_REQUEUES: u8 = 3;
@@ -100,6 +100,9 @@ impl Group {
         let connection = &mut self.connections[attached.connection];
         connection.heads = connection.heads.saturating_add(1);
         let pool_id = connection.pool;
+        if connection.protocol == Some(Protocol::H2) {
+            self.upstreams[connection.upstream].fallback.answered();
+        }
         let pool = &mut self.pools[pool_id];
         if pool.failures.in_a_row() > 0 {
             pool.failures.forget();
@@ -189,6 +192,8 @@ impl Group {
             | FailureReason::GateShut
             | FailureReason::ConnectionTermination
             | FailureReason::RemoteRefused
+            | FailureReason::VersionRequired
+            | FailureReason::VersionUnfit
             | FailureReason::ConnectError => {}
         }
     }
@@ -202,7 +207,13 @@ impl Group {
         failure: StreamFailure,
         answered: bool,
     ) {
-        if self.may_replay(id, attached, failure, answered) {
+        if failure.reason == FailureReason::VersionRequired {
+            let pool = &self.pools[self.streams[id].pool];
+            if !pool.key.only_h1 {
+                self.upstreams[pool.upstream].fallback.refused(now);
+            }
+        }
+        if self.may_replay(id, attached, failure, answered) && self.finds_its_version(now, id, failure.reason) {
             let stream = &mut self.streams[id];
             if failure.class == Class::Unprocessed {
                 stream.replays += 1;
@@ -237,6 +248,30 @@ impl Group {
             }
             _ => false,
         }
+    }
+
+    /// A stream that needs another version leaves for the pool that offers that alone. Whether there is one.
+    fn finds_its_version(&mut self, now: Instant, id: StreamId, reason: FailureReason) -> bool {
+        if !matches!(reason, FailureReason::VersionRequired | FailureReason::VersionUnfit) {
+            return true;
+        }
+        let pool = &self.pools[self.streams[id].pool];
+        let (upstream, key) = (pool.upstream, PoolKey { only_h1: true, ..pool.key });
+        let (mixed, removed) =
+            (pool.offer(self.config_of(upstream)) == Protocols::Mixed, self.upstreams[upstream].removed);
+        if !mixed {
+            return false;
+        }
+        // Those of a removed upstream take no new streams, but this is none.
+        let mut all = self.pools.iter();
+        let found = all.find(|(_, pool)| removed && pool.upstream == upstream && pool.key == key).map(|(id, _)| id);
+        drop(all);
+        let Some(other) = found.or_else(|| self.pool_for(now, upstream, key).ok()) else { return false };
+        if removed && found.is_none() {
+            self.drain_and_delete(now, other);
+        }
+        self.streams[id].pool = other;
+        true
     }
 
     /// Contract 3.13: nothing of it was sent; back to its old place in the queue, where it is never refused.

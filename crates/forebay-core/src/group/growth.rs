@@ -88,7 +88,8 @@ impl Group {
 
     fn pool_ahead(&mut self, now: Instant, upstream: UpstreamId, priority: Priority) -> Option<PoolId> {
         self.upstreams.get(upstream).filter(|upstream| !upstream.removed && upstream.gate == Gate::Open)?;
-        let pool = self.pool_for(now, upstream, priority, 0).ok()?;
+        let key = self.upstreams[upstream].key_of_new(now, priority, 0);
+        let pool = self.pool_for(now, upstream, key).ok()?;
         self.look_at(pool);
         Some(pool)
     }
@@ -175,17 +176,18 @@ impl Group {
         let upstream = &mut self.upstreams[upstream_id];
         upstream.connections += 1;
         self.births += 1;
-        let mut connection = Connection::new(upstream_id, pool_id, &upstream.config, self.births, now);
+        let pool = &mut self.pools[pool_id];
+        let offer = pool.offer(&upstream.config);
+        let mut connection = Connection::new(upstream_id, pool_id, offer, &upstream.config, self.births, now);
         connection.place = Some(place);
         let connect_timeout = upstream.config.connect_timeout;
         let id = self.connections.insert(connection);
         let connection = &mut self.connections[id];
         connection.life_timer = Some(self.timers.arm(now, connect_timeout, Timer::Connect(id)));
-        let pool = &mut self.pools[pool_id];
         pool.adopt(id, connection);
         self.rows[pool.priority.row()].move_share(crate::connection::Share::default(), connection.share);
         self.stats.bump(Stat::CxTotal);
         self.stats.bump(Stat::CxActive);
-        self.effects.push_back(Effect::Connect { connection: id, upstream: upstream_id });
+        self.effects.push_back(Effect::Connect { connection: id, upstream: upstream_id, only_h1: pool.key.only_h1 });
     }
 }

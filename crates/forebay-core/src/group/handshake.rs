@@ -1,7 +1,7 @@
 //! A connection becomes ready, or never does.
 
 use super::Group;
-use crate::config::{OnConnectFailure, Protocols};
+use crate::config::OnConnectFailure;
 use crate::connection::State;
 use crate::effect::CloseReason;
 use crate::event::{CloseCause, Event};
@@ -49,13 +49,13 @@ impl Group {
             return;
         }
         let upstream = &mut self.upstreams[connection.upstream];
-        let was = connection.state;
+        let (was, was_open) = (connection.state, connection.protocol.is_none());
         self.timers.disarm(&mut connection.life_timer);
         self.stats.connected_after(now - connection.created);
         connection.connected_at = now;
         connection.negotiated(connected.protocol, &upstream.config);
         let protocol = connection.protocol.unwrap_or(connected.protocol);
-        if upstream.config.protocols == Protocols::Mixed {
+        if was_open {
             upstream.config.memory.h1 = protocol == Protocol::H1;
         }
         if let Some(limit) = connected.stream_limit {

@@ -78,7 +78,11 @@ pub(crate) fn h2_stream_failure(error: &Error, headed: bool) -> Option<Failure> 
     let sent = if headed { Class::Never } else { Class::Maybe };
     let (code, class) = if error.is_go_away() && error.is_remote() {
         // Exactly the streams above the last one that the peer will process.
-        if headed { (Code::StreamReset, Class::Never) } else { (Code::StreamRefused, Class::Unprocessed) }
+        match reason {
+            _ if headed => (Code::StreamReset, Class::Never),
+            Reason::HTTP_1_1_REQUIRED => (Code::VersionRequired, Class::Unprocessed),
+            _ => (Code::StreamRefused, Class::Unprocessed),
+        }
     } else if error.is_reset() && error.is_remote() {
         match reason {
             Reason::REFUSED_STREAM if !headed => (Code::StreamRefused, Class::Unprocessed),

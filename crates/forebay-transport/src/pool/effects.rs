@@ -41,7 +41,7 @@ impl Pool {
 
     fn act(self: &Rc<Self>, effect: Effect) {
         match effect {
-            Effect::Connect { connection, .. } => self.connect(connection),
+            Effect::Connect { connection, only_h1, .. } => self.connect(connection, only_h1),
             Effect::Open { connection, stream, token } => {
                 let request = request_of(token);
                 self.shared.exchanges.with(request, |e| e.stream = stream);
@@ -119,7 +119,7 @@ impl Pool {
         }
     }
 
-    fn connect(self: &Rc<Self>, connection: ConnectionId) {
+    fn connect(self: &Rc<Self>, connection: ConnectionId, only_h1: bool) {
         let number = self.shared.numbers.get() + 1;
         self.shared.numbers.set(number);
         let link = Link::new(connection, number);
@@ -130,7 +130,7 @@ impl Pool {
         }
         links[index] = Some(link.clone());
         drop(links);
-        self.shared.handle.spawn(Connection::new(self.clone(), link));
+        self.shared.handle.spawn(Connection::new(self.clone(), link, only_h1));
     }
 
     fn link(&self, connection: ConnectionId) -> Option<Rc<Link>> {

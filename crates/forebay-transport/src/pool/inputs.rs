@@ -97,7 +97,7 @@ impl Pool {
         let now = self.shared.now();
         let end = StreamEnd::Failed {
             class: failure.class,
-            reason: refusal::reason_of(failure.code),
+            reason: refusal::reason_of(failure.code, failure.phase),
             response_started: started,
         };
         let fault = failure.code;

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use forebay_core::{
-    Class, ConnectFailure, ConnectFailureReason, Connected, ConnectionEnd, DrainReason, Instant, Protocol, Protocols,
-    Stat, StreamEnd, StreamId,
+    Class, ConnectFailure, ConnectFailureReason, Connected, ConnectionEnd, DrainReason, Instant, Protocol, Stat,
+    StreamEnd, StreamId,
 };
 
 use super::{Ended, Pool};
@@ -44,29 +44,6 @@ impl Pool {
         self.shared.sink.connected(self.id, &info);
         let connected = Connected { protocol: Protocol::H2, stream_limit: limit };
         self.core.borrow_mut().connected(self.core_now(), link.id, connected);
-        if self.is_only_h1() {
-            // It was dialled before that was known.
-            self.goes_away(link);
-        }
-    }
-
-    /// Whether new connections offer HTTP/1.1 alone.
-    pub(crate) fn is_only_h1(&self) -> bool {
-        self.only_h1.get()
-    }
-
-    /// The upstream wants HTTP/1.1. A mixed pool speaks it from now on, and its HTTP/2 connections take no more streams. Whether it can.
-    fn fall_back(&self) -> bool {
-        if self.config.upstream.protocols != Protocols::Mixed {
-            return false;
-        }
-        if !self.only_h1.replace(true) {
-            let links: Vec<_> = self.links.borrow().iter().flatten().cloned().collect();
-            for link in links.iter().filter(|link| link.is_announced() && link.is_multiplexed()) {
-                self.goes_away(link);
-            }
-        }
-        true
     }
 
     /// SETTINGS never came on a connection that awaited them.
@@ -112,10 +89,7 @@ impl Pool {
         started: bool,
     ) {
         let begun = self.shared.exchanges.with(request, |e| e.upload.as_ref().is_some_and(|upload| upload.is_begun()));
-        // Another try over HTTP/2 alone would end alike; or it lacks what has left of the body.
-        let spoken = failure.code != Code::VersionRequired || self.fall_back();
-        let again = spoken && begun != Some(true);
-        let (class, reason) = (failure.class, refusal::reason_of(failure.code));
+        let (class, reason) = (failure.class, refusal::reason_of(failure.code, failure.phase));
         let end = StreamEnd::Failed { class, reason, response_started: started };
         let timed_out = failure.code == Code::HeadersTimeout;
         self.clocks_try_failed(request);
@@ -127,7 +101,8 @@ impl Pool {
         if timed_out {
             core.bump(Stat::RqTimeout);
         }
-        if !again {
+        if begun == Some(true) {
+            // Another try would lack what has left of the body.
             core.unreplayable(stream);
         }
         core.stream_ended(self.core_now(), stream, end);

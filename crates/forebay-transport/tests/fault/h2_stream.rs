@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use forebay_core::{Class, Protocols, Stat};
 use forebay_testkit::h2::frame::{
-    self, END_HEADERS, code, data, frame as raw, headers, kind, reset, response, setting, window_update,
+    self, END_HEADERS, code, data, frame as raw, goaway, headers, kind, reset, response, setting, window_update,
 };
-use forebay_testkit::script::{Pieces, Script, Step};
+use forebay_testkit::script::{Pieces, Script, Server, Step};
 use forebay_testkit::tls::TlsOptions as ServerTls;
 use forebay_transport::error::{Code, Phase};
 use forebay_transport::request::{Aim, Content};
@@ -84,28 +84,65 @@ fn m05_another_version_is_asked_for() {
     outcome.then(Left::Kept);
 }
 
-#[test]
-fn m05_a_mixed_pool_goes_on_in_the_version_that_is_asked_for() {
-    let offered = ["h2".to_owned(), "http/1.1".to_owned()];
-    let tls = || ServerTls { alpn: offered.to_vec(), ..ServerTls::default() };
-    let refusing = Script::new().tls(tls()).http2(&[]).streams(2).send(reset(1, code::HTTP_1_1_REQUIRED));
-    let refusing = refusing.send(response(3, b"two")).frames();
-    let mut answering = Script::new().tls(tls());
-    answering.steps.extend(trial::good().steps);
-    let server = serve([refusing, answering.clone(), answering]);
+/// An upstream that speaks both: these HTTP/2 connections, in order with connections of HTTP/1.1 that answer all; and a pool that
+/// speaks both.
+fn speaking_both(http2: Script) -> (Server, World) {
+    let tls = || ServerTls { alpn: vec!["h2".to_owned(), "http/1.1".to_owned()], ..ServerTls::default() };
+    let with_tls = |script: Script| Script { steps: [Script::new().tls(tls()).steps, script.steps].concat() };
+    let server = serve([with_tls(http2), with_tls(trial::good()), with_tls(trial::good())]);
     let mut config = config(server.addr());
     config.tls = Some(offering(&authority().pem(), "localhost", &[b"h2", b"http/1.1"]));
     config.upstream.protocols = Protocols::Mixed;
-    let mut world = World::new(config);
+    let world = World::with_clock(config);
+    (server, world)
+}
+
+fn spoken(server: &Server) -> Vec<String> {
+    let tls = server.connections().into_iter().map(|c| c.tls.and_then(|tls| tls.alpn));
+    tls.map(Option::unwrap_or_default).collect()
+}
+
+#[test]
+fn m05_a_mixed_pool_sends_what_is_refused_over_http1_and_the_rest_as_before() {
+    let refusing = Script::new().http2(&[]).streams(2).send(reset(1, code::HTTP_1_1_REQUIRED));
+    let (server, mut world) =
+        speaking_both(refusing.send(response(3, b"two")).streams(1).send(response(5, b"five")).frames());
     let (refused, other) = (world.get("/"), world.get("/"));
-    assert_eq!(world.answer(refused).body, b"ok");
+    let answer = world.answer(refused);
+    assert_eq!((&answer.body[..], answer.replayed.len()), (&b"ok"[..], 1));
     assert_eq!(world.answer(other).body, b"two", "it was not refused");
     let later = world.get("/");
-    assert_eq!(world.answer(later).body, b"ok");
-    assert_eq!((world.stat(Stat::RqReplay), world.stat(Stat::CxHttp2Total)), (1, 1));
-    let spoken: Vec<_> = server.connections().into_iter().map(|c| c.tls.and_then(|tls| tls.alpn)).collect();
-    assert_eq!(spoken[0].as_deref(), Some("h2"));
-    assert!(spoken[1..].iter().all(|alpn| alpn.as_deref() == Some("http/1.1")), "{spoken:?}");
+    assert_eq!(world.answer(later).body, b"five", "HTTP/2 works for others");
+    assert_eq!((world.stat(Stat::RqReplay), world.stat(Stat::CxDestroy)), (1, 0), "the connection is kept");
+    assert_eq!(spoken(&server), ["h2", "http/1.1"]);
+    world.finish();
+}
+
+#[test]
+fn m05_an_upstream_whose_http2_answers_nothing_is_remembered() {
+    let refusing = Script::new().http2(&[]).streams(1).send(reset(1, code::HTTP_1_1_REQUIRED));
+    let (server, mut world) = speaking_both(refusing.streams(1).send(response(3, b"three")).frames());
+    for _ in 0..3 {
+        let id = world.get("/");
+        assert_eq!(world.answer(id).body, b"ok");
+    }
+    assert_eq!((world.stat(Stat::RqReplay), world.stat(Stat::CxDestroy)), (1, 0));
+    assert_eq!(spoken(&server), ["h2", "http/1.1"]);
+    world.pass(Duration::from_secs(1));
+    let id = world.get("/");
+    assert_eq!(world.answer(id).body, b"three", "HTTP/2 has another chance, over the connection that was kept");
+    world.finish();
+}
+
+#[test]
+fn m05_a_goaway_that_asks_for_http1_moves_what_it_did_not_process() {
+    let going =
+        Script::new().http2(&[]).streams(2).send(goaway(1, code::HTTP_1_1_REQUIRED, b"")).send(response(1, b"one"));
+    let (server, mut world) = speaking_both(going.frames());
+    let (first, second) = (world.get("/"), world.get("/"));
+    assert_eq!(world.answer(first).body, b"one");
+    assert_eq!(world.answer(second).body, b"ok");
+    assert_eq!(spoken(&server), ["h2", "http/1.1"]);
     world.finish();
 }
 

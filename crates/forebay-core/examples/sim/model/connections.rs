@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay_core::{
-    Class, CloseReason, ConnectFailureReason, Connected, FailureReason, OnConnectFailure, Protocol, Protocols, Stat,
+    Class, CloseReason, ConnectFailureReason, Connected, FailureReason, OnConnectFailure, Protocol, Stat,
     UpstreamConfig,
 };
 
@@ -47,13 +47,14 @@ impl Model {
         let conn = self.conn(birth).expect("alive");
         conn.connect = None;
         conn.connected = true;
-        if conn.protocol.is_none() {
+        let chosen = conn.protocol.is_none();
+        if chosen {
             conn.protocol = Some(connected.protocol);
             conn.remaining = lifetime(conn.protocol, &config);
             conn.concurrent = concurrent(conn.protocol, &config);
         }
         let protocol = conn.protocol.expect("just set");
-        if config.protocols == Protocols::Mixed {
+        if chosen {
             self.upstreams[upstream].config.memory.h1 = protocol == Protocol::H1;
         }
         if let Some(limit) = connected.stream_limit {
@@ -76,6 +77,13 @@ impl Model {
         }
         self.rest(birth);
         self.gain(pool);
+    }
+
+    /// The handshake is done, SETTINGS are awaited.
+    pub fn shaken(&mut self, birth: u64) {
+        if let Some(conn) = self.conn(birth).filter(|conn| !conn.connected) {
+            conn.connect = None;
+        }
     }
 
     pub(super) fn limited(&mut self, birth: u64, limit: u32) {

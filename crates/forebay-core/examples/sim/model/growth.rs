@@ -109,7 +109,9 @@ impl Model {
         self.births += 1;
         let config = self.config_of(pool).clone();
         let upstream = self.pool_ref(pool).upstream;
+        let only_h1 = self.pool_ref(pool).only_h1;
         let protocol = match config.protocols {
+            _ if only_h1 => Some(Protocol::H1),
             Protocols::Fixed(protocol) => Some(protocol),
             Protocols::Mixed => None,
         };
@@ -138,7 +140,7 @@ impl Model {
             drain: None,
         });
         self.count(Stat::CxTotal);
-        self.told.push(Told::Connect { birth, upstream });
+        self.told.push(Told::Connect { birth, upstream, only_h1 });
     }
 
     fn pool_ahead(&mut self, upstream: usize, priority: Priority) -> Option<u64> {
@@ -146,7 +148,7 @@ impl Model {
         if found.removed || found.gate == Gate::Shut {
             return None;
         }
-        self.pool_for(upstream, priority, 0).ok()
+        self.pool_for(upstream, priority, 0, self.falls_back(upstream)).ok()
     }
 
     pub fn preconnect(&mut self, upstream: usize, priority: Priority, ahead: Ahead) -> bool {

@@ -12,15 +12,22 @@ pub enum Which {
 }
 
 impl Model {
-    pub(super) fn pool_for(&mut self, upstream: usize, priority: Priority, key: u64) -> Result<u64, FailureReason> {
-        if let Some(pool) = self.pool_state(upstream, priority, key) {
+    pub(super) fn pool_for(
+        &mut self,
+        upstream: usize,
+        priority: Priority,
+        key: u64,
+        only_h1: bool,
+    ) -> Result<u64, FailureReason> {
+        if let Some(pool) = self.pool_state(upstream, priority, key, only_h1) {
             return Ok(pool.number);
         }
         if !self.has_room(LimitName::MaxConnectionPools, priority) {
             let same = |pool: &&Pool| {
                 pool.upstream == upstream && pool.priority == priority && !pool.deleting && !pool.has_work()
             };
-            let spare = self.pools.iter().filter(same).min_by_key(|pool| pool.key).map(|pool| pool.number);
+            let spare =
+                self.pools.iter().filter(same).min_by_key(|pool| (pool.key, pool.only_h1)).map(|pool| pool.number);
             if let Some(spare) = spare {
                 self.destroy_pool(spare);
             }
@@ -29,13 +36,14 @@ impl Model {
                 return Err(FailureReason::Overflow(LimitName::MaxConnectionPools));
             }
         }
-        let (failures, until) = self.upstreams[upstream].lost.remove(&(priority, key)).unwrap_or_default();
+        let (failures, until) = self.upstreams[upstream].lost.remove(&(priority, key, only_h1)).unwrap_or_default();
         self.pool_numbers += 1;
         self.pools.push(Pool {
             number: self.pool_numbers,
             upstream,
             priority,
             key,
+            only_h1,
             queue: Vec::new(),
             conns: Vec::new(),
             failures,
@@ -113,7 +121,7 @@ impl Model {
         let pool = self.pools.remove(place);
         let upstream = &mut self.upstreams[pool.upstream];
         if !pool.deleting && pool.failures > 0 {
-            upstream.lost.insert((pool.priority, pool.key), (pool.failures, pool.until));
+            upstream.lost.insert((pool.priority, pool.key, pool.only_h1), (pool.failures, pool.until));
         }
         self.forget_upstream(pool.upstream);
     }

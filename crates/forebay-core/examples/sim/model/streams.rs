@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use forebay_core::{
-    Class, CloseReason, FailureReason, Gate, LimitName, MethodClass, OnCancel, OnMaxRequests, Priority, ReplayPolicy,
-    Stat, StreamEnd,
+    Class, CloseReason, FailureReason, Gate, LimitName, MethodClass, OnCancel, OnMaxRequests, Priority, Protocol,
+    ReplayPolicy, Stat, StreamEnd,
 };
 
 use super::growth::Grown;
@@ -39,7 +39,7 @@ impl Model {
             return Answer::Refused(FailureReason::GateShut);
         }
         let timeout = ask.queue_timeout.or(upstream.config.queue_timeout).filter(|timeout| !timeout.is_zero());
-        let pool = match self.pool_for(ask.upstream, ask.priority, ask.key) {
+        let pool = match self.pool_for(ask.upstream, ask.priority, ask.key, self.falls_back(ask.upstream)) {
             Ok(pool) => pool,
             Err(reason) => return Answer::Refused(reason),
         };
@@ -272,11 +272,28 @@ impl Model {
         if std::mem::replace(&mut self.run(birth, token).head, true) {
             return;
         }
-        self.conn(birth).expect("found above").heads += 1;
+        let conn = self.conn(birth).expect("found above");
+        conn.heads += 1;
+        if conn.protocol == Some(Protocol::H2) {
+            let upstream = self.pool_ref(pool).upstream;
+            let found = &mut self.upstreams[upstream];
+            (found.demands, found.fallbacks, found.fallen_back) = (Some(0), 0, None);
+        }
         if self.pool_ref(pool).failures > 0 {
             let found = self.pool(pool);
             (found.failures, found.until, found.backoff) = (0, None, None);
             self.grow_if_waiting(pool);
+        }
+    }
+
+    pub fn unreplayable(&mut self, token: u64) {
+        let queues = self.pools.iter_mut().flat_map(|pool| pool.queue.iter_mut());
+        for request in queues.filter(|request| request.token == token) {
+            request.replayable = false;
+        }
+        let conns = self.pools.iter_mut().flat_map(|pool| pool.conns.iter_mut());
+        for run in conns.flat_map(|conn| conn.runs.iter_mut()).filter(|run| run.request.token == token) {
+            run.request.replayable = false;
         }
     }
 
@@ -336,6 +353,10 @@ impl Model {
 
     pub(super) fn run_failed(&mut self, pool: u64, run: Run, reason: FailureReason, class: Class, answered: bool) {
         let Run { mut request, head, reused, .. } = run;
+        let demanded = reason == FailureReason::VersionRequired;
+        if demanded && !self.pool_ref(pool).only_h1 {
+            self.wants_http1(self.pool_ref(pool).upstream);
+        }
         let upstream = &self.upstreams[self.pool_ref(pool).upstream];
         let policy = upstream.config.replay;
         let possible = request.replayable && !head && upstream.gate == Gate::Open && policy != ReplayPolicy::None;
@@ -348,7 +369,11 @@ impl Model {
             && request.method != MethodClass::Other
             && request.risky < 1;
         let token = request.token;
-        if possible && (unprocessed || risky) {
+        let mut goes_to = Some(pool);
+        if possible && (unprocessed || risky) && (demanded || reason == FailureReason::VersionUnfit) {
+            goes_to = self.http1_pool(pool);
+        }
+        if let Some(pool) = goes_to.filter(|_| possible && (unprocessed || risky)) {
             if unprocessed {
                 request.replays += 1;
             } else {

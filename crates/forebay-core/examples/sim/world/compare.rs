@@ -42,8 +42,8 @@ impl World {
             self.upstreams.iter().position(|known| *known == id).ok_or(format!("{effect:?} names a stranger"))
         };
         Ok(match effect {
-            Effect::Connect { connection, upstream: id } => {
-                Told::Connect { birth: birth(connection)?, upstream: upstream(id)? }
+            Effect::Connect { connection, upstream: id, only_h1 } => {
+                Told::Connect { birth: birth(connection)?, upstream: upstream(id)?, only_h1 }
             }
             Effect::Open { connection, token, stream } => {
                 if self.streams.get(&token).is_none_or(|known| known.id != stream || known.on.is_some()) {
@@ -125,7 +125,7 @@ impl World {
                     let said = said.map(|pool| {
                         (pool.active, pool.pending, pool.capacity, pool.connecting_capacity, pool.connections)
                     });
-                    let wanted = self.model.pool_state(index, priority, key);
+                    let wanted = self.model.pool_state(index, priority, key, false);
                     let wanted = wanted.map(|pool| {
                         (pool.active(), pool.pending(), pool.capacity(), pool.connecting(), pool.open().count())
                     });

@@ -26,6 +26,7 @@ pub fn upstream(dice: &mut Dice) -> UpstreamConfig {
         Protocols::Fixed(Protocol::H2),
         Protocols::Fixed(Protocol::H3),
         Protocols::Mixed,
+        Protocols::Mixed,
     ];
     let remember = !dice.one_in(3);
     UpstreamConfig {

@@ -18,12 +18,16 @@ impl World {
     pub(super) fn protocol_of(&mut self, birth: u64) -> Protocol {
         let pool = self.model.pools.iter().find(|pool| pool.conns.iter().any(|conn| conn.birth == birth));
         match pool.map(|pool| self.model.upstreams[pool.upstream].config.protocols) {
+            _ if pool.is_some_and(|pool| pool.only_h1) => Protocol::H1,
             Some(Protocols::Fixed(protocol)) => protocol,
             Some(Protocols::Mixed) | None => self.dice.of(&[Protocol::H1, Protocol::H2]),
         }
     }
 
     pub(super) fn dial_ends(&mut self) {
+        if self.dice.one_in(8) {
+            return self.handshake_ends();
+        }
         // Now and then a connection that is up already, or gone.
         let births = if self.dice.one_in(20) {
             self.connections.keys().copied().collect()
@@ -59,6 +63,9 @@ impl World {
         let Some(token) = self.dice.any(&open) else { return self.late_stream() };
         let known = self.streams[&token];
         let birth = known.on.expect("filtered");
+        if self.dice.one_in(12) {
+            self.body_leaves(token);
+        }
         match self.dice.roll(10) {
             0..2 => self.head(token),
             2..7 => {
@@ -81,6 +88,8 @@ impl World {
                 let class = self.dice.of(&[Class::Unprocessed, Class::Unprocessed, Class::Maybe, Class::Never]);
                 let reasons = [
                     FailureReason::RemoteRefused,
+                    FailureReason::VersionRequired,
+                    FailureReason::VersionUnfit,
                     FailureReason::RemoteReset,
                     FailureReason::LocalReset,
                     FailureReason::ProtocolError,
