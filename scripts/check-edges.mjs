@@ -7,7 +7,8 @@ import { root } from './lib/paths.mjs'
 const ALLOWED = {
   'forebay-core': [],
   'forebay-reactor': [],
-  'forebay-transport': ['forebay-core', 'forebay-reactor'],
+  'forebay-h3': [],
+  'forebay-transport': ['forebay-core', 'forebay-h3', 'forebay-reactor'],
   'forebay-napi': ['forebay-core', 'forebay-reactor', 'forebay-transport'],
   'forebay-testkit': [],
 }
@@ -16,6 +17,8 @@ const ALLOWED = {
 const OUTSIDE = {
   // Pure: nothing that has a clock, a socket, a thread or randomness.
   'forebay-core': ['thiserror', 'slab', 'smallvec'],
+  // A codec: bytes and the types of messages, nothing that does I/O.
+  'forebay-h3': ['bytes', 'http', 'thiserror'],
   // Knows nothing of HTTP, TLS or Node. hyper and tokio: for their IO traits, which a stream must speak.
   'forebay-reactor': [
     'hyper',

@@ -19,6 +19,7 @@ main(async () => {
   const tests = [
     ...(await rust('core', 'forebay-core', run)),
     ...(await rust('transport', 'forebay-reactor', run)),
+    ...(await rust('transport', 'forebay-h3', run)),
     ...(await rust('transport', 'forebay-transport', run)),
     ...(await endToEnd(run)),
   ]

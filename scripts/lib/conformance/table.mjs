@@ -33,7 +33,7 @@ const INTRODUCTION = `<!-- Generated from docs/conformance/cases.json and the te
 Every case of the pool's contract (by its number) and every hostile upstream (by its row), with the tests that show it. A test is
 connected with its case by its name alone: \`inventory_008_...\` or \`h01_...\` in Rust, \`inventory 8: ...\` or \`H01: ...\` in TypeScript.
 
-Levels: *core*, the state machine alone, on a clock of its own; *transport*, sockets and bytes, in Rust (the reactor with it); *end to end*, TypeScript against
+Levels: *core*, the state machine alone, on a clock of its own; *transport*, sockets and bytes, in Rust (the reactor and the HTTP/3 codec with it); *end to end*, TypeScript against
 a server, on both runners. \`npm run conformance\` runs all of them and writes this file from what they gave; \`npm test\` runs them and skips
 none; \`npm run conformance -- --check\` fails where this table is not that of the tests that there are, all of them passing.
 
