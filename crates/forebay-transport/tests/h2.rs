@@ -186,6 +186,30 @@ fn a_body_far_larger_than_the_credit_waits_for_the_reader() {
     world.finish();
 }
 
+/// A reader grants in lumps of half its credit: of these none ever has to.
+#[test]
+fn many_bodies_below_a_lump_of_credit_do_not_shut_the_window_of_their_connection() {
+    let server = server(&Options::default());
+    let mut config = h2c(&server);
+    config.http2.stream_window = 262_144;
+    config.http2.connection_window = 1_048_576;
+    let mut world = World::new(config);
+    let ids: Vec<_> = (0..50)
+        .map(|_| {
+            world.submit(|s| {
+                s.path = Bytes::from_static(b"/bytes/100000");
+                s.credit = 262_144;
+            })
+        })
+        .collect();
+    world.until("all bodies", |w| ids.iter().all(|&id| w.has_ended(id)));
+    for id in ids {
+        assert_eq!(world.answer(id).body, bytes(100_000));
+    }
+    assert_eq!(server.stats().connections_accepted, 1);
+    world.finish();
+}
+
 #[test]
 fn heads_without_a_body_end_at_once() {
     let server = server(&Options::default());

@@ -1,8 +1,8 @@
 //! One exchange on an HTTP/2 connection: request out, head and body in.
 //!
 //! Promise: everything that the peer sent within its window is taken at once, so that the end is known as soon as it is there;
-//! no more of it is delivered than the reader granted, and the window opens only as the reader takes it. A body that is small
-//! and there goes together with its head. Used by `connection`. Not here: what the pool is told.
+//! no more of it is delivered than the reader granted, and the window opens only as the reader takes it, but for what a reader
+//! may owe. A body that is small and there goes together with its head. Used by `connection`. Not here: what the pool is told.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -419,12 +419,13 @@ impl Stream {
         }
     }
 
-    /// Opens the window by what the reader took.
+    /// Opens the window by what the reader took. It grants in lumps of up to half its first credit, so up to a lump that it may
+    /// have taken without a word counts as taken: else many readers that owe a little each would hold the connection's window shut.
     fn release(&mut self, around: &Around<'_>) {
         let Some(from) = &mut self.from else { return };
         let left = around.pool.credit_of(self.request) as u64;
         let granted = (left + self.delivered).saturating_sub(self.credit);
-        let taken = granted.min(self.delivered);
+        let taken = (granted + self.credit / 2).min(self.delivered);
         let more = usize::try_from(taken.saturating_sub(self.released)).unwrap_or(0);
         if more > 0 && from.flow_control().release_capacity(more).is_ok() {
             self.released = taken;
