@@ -4,7 +4,7 @@
 // the benchmarks. Not here: installing it.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Identity } from './identity.js'
@@ -20,10 +20,17 @@ export const NGINX_STREAMS = 100
 /** Requests on a connection of the origin `retiring`. */
 export const NGINX_RETIRES_AFTER = 20
 
+/** Twice what `/slow` passes on in a second, the first of which it holds back. */
+const SLOW_BYTES = 16_384
+
 export interface Nginx {
   readonly origin: string
   /** As `origin`, but a connection ends after `NGINX_RETIRES_AFTER` requests. */
   readonly retiring: string
+  /** As `origin`, but knows only `/slow`: 16 KB that take two seconds. */
+  readonly slow: string
+  /** Connections on which `slow` has answered so far. */
+  slowConnections(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -47,17 +54,21 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
   const folder = await mkdtemp(join(tmpdir(), 'forebay-nginx-'))
   await mkdir(join(folder, 'bytes'), { recursive: true })
   await mkdir(join(folder, 'stored'))
+  await writeFile(join(folder, 'slow.body'), pattern(SLOW_BYTES))
   for (const size of options.sizes) await writeFile(join(folder, 'bytes', String(size)), pattern(size))
   const scheme = options.http2?.identity ? 'https' : 'http'
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort()
     const retiring = await freePort()
-    await writeFile(join(folder, 'nginx.conf'), configuration(folder, { port, retiring }, options.http2))
+    const slow = await freePort()
+    await writeFile(join(folder, 'nginx.conf'), configuration(folder, { port, retiring, slow }, options.http2))
     const child = start(program, folder, options)
     if ((await answers(port, child)) && (await answers(retiring, child))) {
       return {
         origin: `${scheme}://127.0.0.1:${port}`,
         retiring: `${scheme}://127.0.0.1:${retiring}`,
+        slow: `${scheme}://127.0.0.1:${slow}`,
+        slowConnections: async () => new Set((await readFile(join(folder, 'slow.log'), 'utf8')).match(/\d+/g)).size,
         stop: () => stop(child, folder),
       }
     }
@@ -82,7 +93,7 @@ async function stop(child: ChildProcess, folder: string): Promise<void> {
 
 function configuration(
   folder: string,
-  ports: { readonly port: number; readonly retiring: number },
+  ports: { readonly port: number; readonly retiring: number; readonly slow: number },
   http2: NginxOptions['http2'],
 ): string {
   const identity = http2?.identity ?? null
@@ -111,6 +122,7 @@ worker_rlimit_nofile 65536;
 events { worker_connections 8192; }
 http {
   access_log off;
+  log_format connection '$connection';
   client_body_temp_path ${folder}/body;
   proxy_temp_path ${folder}/proxy;
   fastcgi_temp_path ${folder}/fastcgi;
@@ -134,6 +146,11 @@ http {
     listen 127.0.0.1:${ports.retiring}${how} backlog=4096;
     keepalive_requests ${NGINX_RETIRES_AFTER};
     ${paths}
+  }
+  server {
+    listen 127.0.0.1:${ports.slow}${how} backlog=4096;
+    access_log ${folder}/slow.log connection;
+    location = /slow { alias ${folder}/slow.body; limit_rate 8k; }
   }
 }
 `

@@ -1,10 +1,10 @@
 // What a benchmark found, as JSON (every round), Markdown (medians, spread, ratio to undici) and SVG charts.
 
 import { mkdir, writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus } from 'node:os'
 import { join } from 'node:path'
 import type { ClientName } from './clients.js'
 import type { Measurement } from './load.js'
+import { describeMachine } from './machine.js'
 import { type Spread, spread } from './statistics.js'
 import { chart } from './svg.js'
 import { amount, markdown } from './table.js'
@@ -63,17 +63,6 @@ export async function writeReport(folder: string, run: Run): Promise<string> {
   const text = asMarkdown(run, `${machine.cpu}, ${machine.processors} processors, Node ${machine.node}`)
   await writeFile(join(folder, 'report.md'), text)
   return text
-}
-
-function describeMachine() {
-  const cpu = cpus()[0]?.model.trim() ?? 'unknown processor'
-  return {
-    date: new Date().toISOString(),
-    node: process.version,
-    platform: process.platform,
-    cpu,
-    processors: availableParallelism(),
-  }
 }
 
 function asMarkdown(run: Run, machine: string): string {

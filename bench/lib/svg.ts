@@ -16,7 +16,10 @@ const LEFT = 70
 const RIGHT = 20
 const TOP = 80
 const BOTTOM = 40
-const COLOURS = ['#1b6ca8', '#5fb0e5', '#d9822b', '#8a8a8a', '#c4c4c4', '#6b4f9e']
+const COLOURS = ['#1b6ca8', '#5fb0e5', '#d9822b', '#8a8a8a', '#c4c4c4', '#6b4f9e', '#3f8f5f']
+
+/** Between two names of the legend, where there is room. */
+const LEGEND = 160
 
 /** Gridlines, at most. */
 const STEPS = 5
@@ -29,7 +32,7 @@ export function chart({ title, unit, series, groups }: Chart): string {
   const parts = [
     `<text x="${LEFT}" y="24" font-size="16" font-weight="bold">${xml(title)}</text>`,
     `<text x="${LEFT}" y="42" fill="#666">${xml(unit)}</text>`,
-    ...series.map((name, n) => legend(name, n)),
+    ...series.map((name, n) => legend(name, n * Math.min(LEGEND, (WIDTH - LEFT - RIGHT) / series.length), n)),
     ...Array.from({ length: STEPS + 1 }, (_, n) => gridline((top * n) / STEPS, y)),
     ...groups.flatMap((group, n) => bars(group, LEFT + groupWidth * n + groupWidth * 0.1, barWidth, y)),
     ...groups.map(({ label }, n) => groupLabel(label, LEFT + groupWidth * (n + 0.5))),
@@ -51,8 +54,8 @@ function bars(group: Chart['groups'][number], left: number, width: number, y: (v
   })
 }
 
-function legend(name: string, n: number): string {
-  const x = LEFT + n * 160
+function legend(name: string, offset: number, n: number): string {
+  const x = r(LEFT + offset)
   const colour = COLOURS[n % COLOURS.length]
   return `<rect x="${x}" y="54" width="12" height="12" fill="${colour}"/><text x="${x + 18}" y="64">${xml(name)}</text>`
 }
