@@ -5,11 +5,18 @@
 //!                          [--tls [IDENTITY]] [--alpn a,b] [--tls-version 1.2|1.3] [--client-auth] [--forget-sessions]
 //!   forebay-testkit h2     [--host 127.0.0.1] [--port 0] [--tls [IDENTITY]] [--alpn a,b] [--max-concurrent-streams N|none]
 //!                          [--stream-window N] [--settings-delay MS] [--max-streams N] [--max-age MS]
+//!   forebay-testkit h3     [--host 127.0.0.1] [--port 0] [--tcp] [--identity IDENTITY] [--alpn a,b] [--client-auth] [--forget-sessions]
+//!                          [--max-concurrent-streams N] [--stream-window N] [--idle-timeout MS] [--no-early-data] [--retry]
+//!                          [--max-streams N] [--max-age MS]
 //!   forebay-testkit script [--host 127.0.0.1] [--port 0] [--script JSON] [--backlog N] [--door open|deaf|shut] [--full-backlog]
+//!   forebay-testkit quic   [--host 127.0.0.1] [--port 0] [--script JSON] [--door open|retry|refuse|ignore] [--identity IDENTITY] [--alpn a,b]
+//!                          [--forget-sessions] [--max-concurrent-streams N] [--stream-window N] [--idle-timeout MS] [--no-early-data] [--unread]
+//!   forebay-testkit relay  --to HOST:PORT [--host 127.0.0.1] [--port 0] [--faults JSON]
+//!   forebay-testkit udp    [--host 127.0.0.1] [--port 0] [--door silent|shut|versions|noise]
 //! ```
 //!
 //! When it listens it prints one line of JSON: `{"port":N,"host":"127.0.0.1","ca":PEM,"crl":PEM,"cert":PEM,"key":PEM,
-//! "clientCert":PEM,"clientKey":PEM}` (`h1` and `h2` without `--tls`: port and host only); `cert` and `key` are a good identity of the
+//! "clientCert":PEM,"clientKey":PEM}` (`h1` and `h2` without `--tls`, `relay`, `udp`: port and host only); `cert` and `key` are a good identity of the
 //! same root, for servers of other makers. Then it answers each line on standard input with one line of JSON, in order:
 //! `{"ok":true,...}` or `{"error":"why"}`. It ends when standard input closes, so that it never outlives its parent.
 //!
@@ -19,8 +26,13 @@
 //! | `connections` | h1 | `connections`: list of `{id, requests, open}` |
 //! | `connections` | h2 | `connections`: list of `{id, streams, active, open}` |
 //! | `goaway`, `goaway abrupt`, `drop` | h2 | ends all connections: in two steps, at once, without a word |
+//! | `stats` | h3 | the same; with `--tcp` also `tcp`, the counters of its server over TCP |
+//! | `connections` | h3 | as h2 |
+//! | `goaway`, `close CODE`, `forget` | h3 | ends all connections: GOAWAY; `CONNECTION_CLOSE`; they are forgotten, as by a restart |
+//! | `credit N` | h3 | requests that each connection may have open at once from now on |
+//! | `alt-svc TEXT`, `alt-svc` | h3 with `--tcp` | what answers over TCP advertise: this, nothing |
 //! | `close idle`, `close all`, `close reset` | h1 | |
-//! | `await NAME>=N [MS]` | h1, h2 | waits until a counter is so; also `=` and `<=`; 10 s unless told |
+//! | `await NAME>=N [MS]` | h1, h2, h3 (`tcp.NAME` too), relay, udp | waits until a counter is so; also `=` and `<=`; 10 s unless told |
 //! | `connections` | script | `connections`: list as `script::ConnectionInfo` in camelCase, `end` is null while open |
 //! | `received I` | script | `base64`: what connection I has sent us, decrypted |
 //! | `script JSON` | script | scripts from the next connection on (form: `script::parse`) |
@@ -28,15 +40,30 @@
 //! | `door open`, `door deaf`, `door shut` | script | accepts; lets wait; refuses |
 //! | `await connections>=N [MS]`, `await open=N [MS]` | script | counts of connections accepted and open |
 //! | `await I.FIELD>=N [MS]` | script | `received`, `sent`, `requests`, `step`, or `ended` (1 when ended) of connection I |
+//! | `connections` | quic | `connections`: list as `quic::ConnectionInfo` in camelCase |
+//! | `received I J`, `unidirectional I J` | quic | `base64`: what came on request or unidirectional stream J of connection I |
+//! | `script JSON`, `signal`, `signal I` | quic | as script (form: `quic::parse`) |
+//! | `door DOOR`, `forget` | quic | what becomes of first packets; connections are forgotten, as by a restart |
+//! | `await I.FIELD>=N [MS]` | quic | `step`, `requests`, `flooded`, `shaken`, `ended` of connection I, and as script `connections`, `open` |
+//! | `await I.J.FIELD>=N [MS]` | quic | `received`, `ended`, `stopped` of request J |
+//! | `stats` | relay, udp | `stats`: the counters of `relay::Stats`; `packets` |
+//! | `faults JSON` | relay | changes these faults (form: `relay::Faults::changed`) |
+//! | `hole none`, `hole to-server`, `hole to-client`, `hole both` | relay | where nothing passes |
+//! | `rebind` | relay | clients get other addresses |
 //! | `quit` | all | ends |
 //!
 //! Not here: what the servers do (`h1`, `h2`, `script`).
+
+mod h3;
+mod quic;
+mod relay;
+mod udp;
 
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::certificates::{Authority, Identity};
 use crate::encoding::base64;
@@ -59,8 +86,12 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> Result<(), String> {
     match arguments.rest.next().as_deref() {
         Some("h1") => run_h1(&mut arguments),
         Some("h2") => run_h2(&mut arguments),
+        Some("h3") => h3::run(&mut arguments),
         Some("script") => run_script(&mut arguments),
-        _ => Err("usage: forebay-testkit h1|h2|script [options]".to_owned()),
+        Some("quic") => quic::run(&mut arguments),
+        Some("relay") => relay::run(&mut arguments),
+        Some("udp") => udp::run(&mut arguments),
+        _ => Err("usage: forebay-testkit h1|h2|h3|script|quic|relay|udp [options]".to_owned()),
     }
 }
 
@@ -78,14 +109,11 @@ fn run_h1(arguments: &mut Arguments) -> Result<(), String> {
             "--keep-alive" => options.keep_alive_field = Some(arguments.value(&name)?),
             "--tls" => {
                 with_tls = true;
-                if let Some(identity) = arguments.rest.next_if(|next| !next.starts_with("--")) {
+                if let Some(identity) = arguments.optional() {
                     tls.identity = Identity::from_name(&identity)?;
                 }
             }
-            "--alpn" => {
-                let list: String = arguments.value(&name)?;
-                tls.alpn = list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-            }
+            "--alpn" => tls.alpn = arguments.list(&name)?,
             "--tls-version" => {
                 tls.versions = match arguments.value::<String>(&name)?.as_str() {
                     "1.2" => Versions::Tls12,
@@ -127,16 +155,7 @@ fn h1_command(server: &h1::Server, command: &str, rest: &str) -> Result<Json, St
             });
             Ok(ok())
         }
-        "await" => {
-            let wanted = Wanted::parse(rest)?;
-            if server.stats().to_json().get(wanted.name).is_none() {
-                return Err(format!("await: no counter `{}`", wanted.name));
-            }
-            let so = server.wait_until(wanted.at_most, |stats| {
-                stats.to_json().get(wanted.name).and_then(Json::as_whole).is_some_and(|value| wanted.holds(value))
-            });
-            if so { Ok(ok()) } else { Err(format!("await: not so in time; {}", server.stats().to_json())) }
-        }
+        "await" => await_counter(rest, || server.stats().to_json()),
         _ => Err(format!("h1: no command `{command}`")),
     }
 }
@@ -151,14 +170,11 @@ fn run_h2(arguments: &mut Arguments) -> Result<(), String> {
             "--port" => options.address.set_port(arguments.value(&name)?),
             "--tls" => {
                 with_tls = true;
-                if let Some(identity) = arguments.rest.next_if(|next| !next.starts_with("--")) {
+                if let Some(identity) = arguments.optional() {
                     tls.identity = Identity::from_name(&identity)?;
                 }
             }
-            "--alpn" => {
-                let list: String = arguments.value(&name)?;
-                tls.alpn = list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-            }
+            "--alpn" => tls.alpn = arguments.list(&name)?,
             "--max-concurrent-streams" => {
                 options.max_concurrent_streams = match arguments.value::<String>(&name)?.as_str() {
                     "none" => None,
@@ -182,15 +198,7 @@ fn h2_command(server: &h2::Server, command: &str, rest: &str) -> Result<Json, St
     match command {
         "stats" => Ok(ok_with("stats", server.stats().to_json())),
         "connections" => {
-            let info = |connection: &h2::ConnectionInfo| {
-                Json::object([
-                    ("id", connection.id.into()),
-                    ("streams", connection.streams.into()),
-                    ("active", connection.active.into()),
-                    ("open", connection.open.into()),
-                ])
-            };
-            let list: Vec<Json> = server.connections().iter().map(info).collect();
+            let list: Vec<Json> = server.connections().iter().map(h2::ConnectionInfo::to_json).collect();
             Ok(ok_with("connections", list.into()))
         }
         "goaway" | "drop" => {
@@ -202,16 +210,7 @@ fn h2_command(server: &h2::Server, command: &str, rest: &str) -> Result<Json, St
             });
             Ok(ok())
         }
-        "await" => {
-            let wanted = Wanted::parse(rest)?;
-            if server.stats().to_json().get(wanted.name).is_none() {
-                return Err(format!("await: no counter `{}`", wanted.name));
-            }
-            let so = server.wait_until(wanted.at_most, |stats| {
-                stats.to_json().get(wanted.name).and_then(Json::as_whole).is_some_and(|value| wanted.holds(value))
-            });
-            if so { Ok(ok()) } else { Err(format!("await: not so in time; {}", server.stats().to_json())) }
-        }
+        "await" => await_counter(rest, || server.stats().to_json()),
         _ => Err(format!("h2: no command `{command}`")),
     }
 }
@@ -337,6 +336,33 @@ impl<'a> Wanted<'a> {
     }
 }
 
+/// Pause between two looks at what is awaited.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// Waits until it is so; `look` gives the value of what is named, `None` while it is not there, `told` tells what is when time is up.
+fn await_so(
+    rest: &str,
+    look: impl Fn(&str) -> Result<Option<u64>, String>,
+    told: impl Fn() -> Json,
+) -> Result<Json, String> {
+    let wanted = Wanted::parse(rest)?;
+    let end = Instant::now() + wanted.at_most;
+    while !look(wanted.name)?.is_some_and(|value| wanted.holds(value)) {
+        if Instant::now() >= end {
+            return Err(format!("await: not so in time; {}", told()));
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(ok())
+}
+
+/// The same of a counter of this object.
+fn await_counter(rest: &str, counters: impl Fn() -> Json) -> Result<Json, String> {
+    let unknown = |name: &str| format!("await: no counter `{name}`");
+    let look = |name: &str| counters().get(name).and_then(Json::as_whole).ok_or_else(|| unknown(name)).map(Some);
+    await_so(rest, look, &counters)
+}
+
 struct Arguments {
     rest: std::iter::Peekable<std::vec::IntoIter<String>>,
 }
@@ -345,6 +371,17 @@ impl Arguments {
     fn value<T: std::str::FromStr>(&mut self, name: &str) -> Result<T, String> {
         let value = self.rest.next().ok_or_else(|| format!("{name}: a value is missing"))?;
         value.parse().map_err(|_| format!("{name}: `{value}` does not fit"))
+    }
+
+    /// A value that may be left out.
+    fn optional(&mut self) -> Option<String> {
+        self.rest.next_if(|next| !next.starts_with("--"))
+    }
+
+    /// Names with commas between them.
+    fn list(&mut self, name: &str) -> Result<Vec<String>, String> {
+        let list: String = self.value(name)?;
+        Ok(list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
     }
 }
 

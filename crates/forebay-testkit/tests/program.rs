@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/quic.rs"]
+mod quic;
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
@@ -141,6 +143,103 @@ fn script_is_steered_by_lines() {
     program.ok("await open=0");
 }
 
+fn counter(program: &mut Program, name: &str) -> Option<u64> {
+    program.ok("stats").get("stats")?.get(name)?.as_whole()
+}
+
+#[test]
+fn h3_is_steered_by_lines_and_has_a_server_over_tcp_beside_it() {
+    let mut program = Program::start(&["h3", "--tcp", "--max-concurrent-streams", "5"]);
+    let pem = program.ready.get("ca").and_then(Json::as_text).unwrap().to_owned();
+    let relay = Program::start(&["relay", "--to", &program.addr().to_string(), "--faults", r#"{"delay":1}"#]);
+    quic::run(async {
+        let endpoint = quic::endpoint();
+        let connection = quic::connect(&endpoint, &quic::config_of(&pem, "h3"), relay.addr()).await.unwrap();
+        quic::get(&connection, "/").await.unwrap();
+        program.ok("credit 9");
+        program.ok("goaway");
+        program.ok("await goawaysSent=1");
+        program.ok("close 258");
+        connection.closed().await;
+        program.ok("forget");
+    });
+    drop(connect(program.addr()));
+    program.ok("await connectionsOpen=0");
+    program.ok("await tcp.connectionsAccepted=1");
+    assert_eq!(counter(&mut program, "streamsCompleted"), Some(1));
+    program.ok("alt-svc h3=\":1\"; ma=5");
+    program.ok("alt-svc");
+    assert!(program.ok("connections").get("connections").is_some());
+    assert!(program.error("await udp.nonsense=1").contains("nonsense"));
+    assert!(program.error("close now").contains("now"));
+    assert!(program.error("fly").contains("fly"));
+    assert!(Program::start(&["h3"]).error("alt-svc x").contains("--tcp"));
+}
+
+#[test]
+fn quic_is_steered_by_lines() {
+    let mut program = Program::start(&["quic", "--script", r#"["http3","signal",{"serve":0,"text":"ok"}]"#]);
+    let pem = program.ready.get("ca").and_then(Json::as_text).unwrap().to_owned();
+    quic::run(async {
+        let endpoint = quic::endpoint();
+        let connection = quic::connect(&endpoint, &quic::config_of(&pem, "h3"), program.addr()).await.unwrap();
+        program.ok("await 0.shaken=1");
+        program.ok("signal 0");
+        assert_eq!(quic::get(&connection, "/").await.unwrap().body, b"ok");
+        connection.close(quinn::VarInt::from_u32(0x100), b"");
+        endpoint.wait_idle().await;
+    });
+    program.ok("await 0.0.ended=1");
+    program.ok("await 0.ended=1");
+    program.ok("await open=0");
+    let received = program.ok("received 0 0");
+    assert!(received.get("base64").and_then(Json::as_text).unwrap().starts_with("AT"), "HEADERS: {received}");
+    let control = base64(&forebay_testkit::h3::frame::control(&[]));
+    assert_eq!(program.ok("unidirectional 0 0").get("base64").and_then(Json::as_text), Some(control.as_str()));
+    let Some(Json::List(list)) = program.ok("connections").get("connections").cloned() else { panic!("a list") };
+    let text = |name: &str| list[0].get(name).and_then(Json::as_text).map(str::to_owned);
+    assert_eq!((text("alpn").as_deref(), text("end").as_deref()), (Some("h3"), Some("peerClosed")));
+    program.ok(r#"script [{"close":258}]"#);
+    program.ok("door refuse");
+    program.ok("forget");
+    program.ok("signal");
+    for (line, word) in [
+        ("await 0.nothing=1", "nothing"),
+        ("await 0.0.x=1", "0.0.x"),
+        ("received 0", "STREAM"),
+        ("received 9 9", "stream"),
+        ("door wide", "wide"),
+        (r#"script ["nope"]"#, "nope"),
+    ] {
+        assert!(program.error(line).contains(word), "{line}");
+    }
+}
+
+#[test]
+fn relay_and_udp_are_steered_by_lines() {
+    let mut noise = Program::start(&["udp", "--door", "noise"]);
+    let mut relay = Program::start(&["relay", "--to", &noise.addr().to_string()]);
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(relay.addr()).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.send(b"who is there?").unwrap();
+    assert_eq!(client.recv(&mut [0; 2_000]).unwrap(), 1_200);
+    assert_eq!((counter(&mut relay, "passed"), counter(&mut noise, "packets")), (Some(2), Some(1)));
+    relay.ok("hole both");
+    client.send(b"and now?").unwrap();
+    relay.ok("await swallowed=1");
+    relay.ok("hole none");
+    relay.ok(r#"faults {"drop":100}"#);
+    client.send(b"and now?").unwrap();
+    relay.ok("await lost=1");
+    relay.ok("rebind");
+    assert_eq!(counter(&mut relay, "rebinds"), Some(1));
+    noise.ok("await packets=1");
+    assert!(relay.error("hole wide").contains("wide"));
+    assert!(relay.error(r#"faults {"dorp":1}"#).contains("dorp"));
+    assert!(noise.error("hole both").contains("hole"));
+}
+
 #[test]
 fn the_program_ends_with_its_standard_input() {
     for arguments in [&["h1"][..], &["h1", "--tls"], &["script"]] {
@@ -159,7 +258,11 @@ fn the_program_ends_with_its_standard_input() {
 #[test]
 fn wrong_arguments_are_said_by_name() {
     for (arguments, name) in [
-        (&["h9"][..], "h1|h2|script"),
+        (&["h9"][..], "h1|h2|h3|script"),
+        (&["h3", "--max-concurrent-streams", "x"], "--max-concurrent-streams"),
+        (&["quic", "--door", "wide"], "wide"),
+        (&["relay"], "--to"),
+        (&["udp", "--door", "wide"], "wide"),
         (&["h2", "--max-concurrent-streams", "x"], "--max-concurrent-streams"),
         (&["h1", "--prot", "1"], "--prot"),
         (&["h1", "--port", "x"], "--port"),

@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::server::Connection;
 use h2::{Reason, server};
+use http::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio_rustls::TlsAcceptor;
 
-use super::answer::answer;
-use super::stats::{ConnectionInfo, Shared, Stats};
+use super::stream::Stream;
 use crate::certificates::Authority;
+use crate::streams::{ConnectionInfo, Request, Shared, Stats, answer};
 use crate::tls::{TlsOptions, server_config};
 
 /// Pause between two looks in `wait_until`.
@@ -145,6 +146,11 @@ impl Server {
         self.going.send_replace(Some(how));
     }
 
+    /// What answers say in `alt-svc` from now on.
+    pub fn set_alt_svc(&self, value: Option<HeaderValue>) {
+        self.shared.set_alt_svc(value);
+    }
+
     /// Waits until the counters are as told; false: they were not within `at_most`.
     pub fn wait_until(&self, at_most: Duration, mut enough: impl FnMut(&Stats) -> bool) -> bool {
         let end = Instant::now() + at_most;
@@ -200,6 +206,7 @@ impl Accepting {
 
     async fn serve<T: AsyncRead + AsyncWrite + Unpin>(&self, stream: T, id: u64) {
         let options = &self.options;
+        self.shared.shaken_hands();
         tokio::time::sleep(options.settings_delay).await;
         let mut builder = server::Builder::new();
         builder
@@ -224,8 +231,9 @@ impl Accepting {
                     let count = self.shared.begun(id);
                     let shared = self.shared.clone();
                     spawn_local(async move {
-                        let received = |bytes| shared.body_received(bytes);
-                        let whole = answer(request, to, &received).await.is_ok();
+                        let (head, body) = request.into_parts();
+                        let request = Request { head, early: false, shared: &shared };
+                        let whole = answer(request, &mut Stream { to, body, out: None }).await.is_ok();
                         shared.ended(id, whole);
                     });
                     if !going && options.max_streams_per_connection.is_some_and(|most| count >= most) {

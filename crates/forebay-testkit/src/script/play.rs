@@ -22,9 +22,6 @@ const BLOCK: usize = 64 * 1024;
 /// How long `close` waits for the peer's FIN. A guess: longer than any client's own limit in a test.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Largest piece of `Pieces::Random`, in bytes. A guess: cuts inside every token.
-const MAX_RANDOM_PIECE: u64 = 16;
-
 pub(super) struct Player {
     pub(super) index: usize,
     pub(super) shared: Arc<Shared>,
@@ -228,24 +225,16 @@ impl Player {
             }
             return Ok(());
         }
-        let mut random = match send.pieces {
-            Pieces::Random(start) => start,
-            Pieces::Whole | Pieces::Of(_) => 0,
-        };
+        let mut cuts = send.pieces.cuts();
         let mut first = true;
         for _ in 0..send.times {
             let mut rest = send.bytes.as_slice();
             while !rest.is_empty() {
-                let size = match send.pieces {
-                    Pieces::Whole => rest.len(),
-                    Pieces::Of(size) => size.max(1),
-                    Pieces::Random(_) => usize::try_from(next_random(&mut random) % MAX_RANDOM_PIECE).unwrap_or(0) + 1,
-                };
                 if !first && !send.every.is_zero() {
                     self.shared.pause(send.every)?;
                 }
                 first = false;
-                let (piece, after) = rest.split_at(size.min(rest.len()));
+                let (piece, after) = rest.split_at(cuts.next(rest.len()));
                 self.write(piece, by)?;
                 rest = after;
             }
@@ -267,13 +256,4 @@ impl Player {
             self.buffer.clear();
         }
     }
-}
-
-/// splitmix64: small, and the same on each platform.
-fn next_random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use crate::random;
 use crate::tls::TlsOptions;
 
 /// What one connection is to see.
@@ -105,6 +106,34 @@ pub enum Pieces {
     Of(usize),
     /// In writes of 1 to 16 bytes, chosen by this seed.
     Random(u64),
+}
+
+/// Largest piece of `Pieces::Random`, in bytes. A guess: cuts inside every token.
+const MAX_RANDOM_PIECE: u64 = 16;
+
+impl Pieces {
+    pub(crate) fn cuts(self) -> Cuts {
+        let random = if let Self::Random(seed) = self { seed } else { 0 };
+        Cuts { pieces: self, random }
+    }
+}
+
+/// Where bytes are cut, one piece after another.
+pub(crate) struct Cuts {
+    pieces: Pieces,
+    random: u64,
+}
+
+impl Cuts {
+    /// The size of the next piece of so many bytes.
+    pub(crate) fn next(&mut self, left: usize) -> usize {
+        let size = match self.pieces {
+            Pieces::Whole => left,
+            Pieces::Of(size) => size.max(1),
+            Pieces::Random(_) => usize::try_from(random::next(&mut self.random) % MAX_RANDOM_PIECE).unwrap_or(0) + 1,
+        };
+        size.min(left)
+    }
 }
 
 /// A TLS handshake as the server.

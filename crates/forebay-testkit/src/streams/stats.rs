@@ -1,7 +1,11 @@
-//! What the HTTP/2 server counts.
+//! What a server counts whose connections carry many streams.
+//!
+//! Used by `h2` and `h3`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::HeaderValue;
 
 use crate::json::Json;
 
@@ -10,6 +14,8 @@ use crate::json::Json;
 pub struct Stats {
     /// Connections accepted.
     pub connections_accepted: u64,
+    /// Connections whose handshake is over; without TLS all.
+    pub handshakes: u64,
     /// Connections that are open.
     pub connections_open: u64,
     /// Connections that have ended.
@@ -26,6 +32,10 @@ pub struct Stats {
     pub max_streams_per_connection: u64,
     /// Streams that ended early: reset by the peer, by us, or lost with their connection.
     pub streams_broken: u64,
+    /// Of those begun, in early data (HTTP/3 only).
+    pub streams_early: u64,
+    /// First packets that were answered with Retry (HTTP/3 only).
+    pub retries_sent: u64,
     /// Connections that were told to go away.
     pub goaways_sent: u64,
     /// Bytes of request bodies.
@@ -38,6 +48,7 @@ impl Stats {
     pub fn to_json(self) -> Json {
         Json::object([
             ("connectionsAccepted", self.connections_accepted.into()),
+            ("handshakes", self.handshakes.into()),
             ("connectionsOpen", self.connections_open.into()),
             ("connectionsClosed", self.connections_closed.into()),
             ("maxConnectionsOpen", self.max_connections_open.into()),
@@ -46,6 +57,8 @@ impl Stats {
             ("streamsActive", self.streams_active.into()),
             ("maxStreamsPerConnection", self.max_streams_per_connection.into()),
             ("streamsBroken", self.streams_broken.into()),
+            ("streamsEarly", self.streams_early.into()),
+            ("retriesSent", self.retries_sent.into()),
             ("goawaysSent", self.goaways_sent.into()),
             ("bodyBytesReceived", self.body_bytes_received.into()),
         ])
@@ -65,30 +78,55 @@ pub struct ConnectionInfo {
     pub open: bool,
 }
 
+impl ConnectionInfo {
+    /// The same as an object.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        Json::object([
+            ("id", self.id.into()),
+            ("streams", self.streams.into()),
+            ("active", self.active.into()),
+            ("open", self.open.into()),
+        ])
+    }
+}
+
 #[derive(Debug, Default)]
 struct Counted {
     stats: Stats,
     connections: BTreeMap<u64, ConnectionInfo>,
 }
 
-/// The counters that the server and its connections share.
+/// The counters that the server and its connections share, and what all answers advertise.
 #[derive(Debug, Default)]
-pub(super) struct Shared(Mutex<Counted>);
+pub(crate) struct Shared {
+    counted: Mutex<Counted>,
+    alt_svc: Mutex<Option<HeaderValue>>,
+}
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn stats(&self) -> Stats {
+    /// The field `alt-svc` of answers.
+    pub(crate) fn alt_svc(&self) -> Option<HeaderValue> {
+        self.alt_svc.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_alt_svc(&self, value: Option<HeaderValue>) {
+        *self.alt_svc.lock().unwrap_or_else(PoisonError::into_inner) = value;
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
         self.lock().stats
     }
 
-    pub(super) fn connections(&self) -> Vec<ConnectionInfo> {
+    pub(crate) fn connections(&self) -> Vec<ConnectionInfo> {
         self.lock().connections.values().copied().collect()
     }
 
-    pub(super) fn accepted(&self) -> u64 {
+    pub(crate) fn accepted(&self) -> u64 {
         let counted = &mut *self.lock();
         let id = counted.stats.connections_accepted;
         counted.stats.connections_accepted += 1;
@@ -98,7 +136,19 @@ impl Shared {
         id
     }
 
-    pub(super) fn closed(&self, id: u64) {
+    pub(crate) fn shaken_hands(&self) {
+        self.lock().stats.handshakes += 1;
+    }
+
+    pub(crate) fn retried(&self) {
+        self.lock().stats.retries_sent += 1;
+    }
+
+    pub(crate) fn early(&self) {
+        self.lock().stats.streams_early += 1;
+    }
+
+    pub(crate) fn closed(&self, id: u64) {
         let counted = &mut *self.lock();
         counted.stats.connections_open -= 1;
         counted.stats.connections_closed += 1;
@@ -108,7 +158,7 @@ impl Shared {
     }
 
     /// A request head came; how many came on this connection.
-    pub(super) fn begun(&self, id: u64) -> u64 {
+    pub(crate) fn begun(&self, id: u64) -> u64 {
         let counted = &mut *self.lock();
         counted.stats.streams_begun += 1;
         counted.stats.streams_active += 1;
@@ -119,7 +169,7 @@ impl Shared {
         info.streams
     }
 
-    pub(super) fn ended(&self, id: u64, whole: bool) {
+    pub(crate) fn ended(&self, id: u64, whole: bool) {
         let counted = &mut *self.lock();
         counted.stats.streams_active -= 1;
         if whole {
@@ -130,11 +180,11 @@ impl Shared {
         counted.connections.entry(id).or_default().active -= 1;
     }
 
-    pub(super) fn going_away(&self) {
+    pub(crate) fn going_away(&self) {
         self.lock().stats.goaways_sent += 1;
     }
 
-    pub(super) fn body_received(&self, bytes: u64) {
+    pub(crate) fn body_received(&self, bytes: u64) {
         self.lock().stats.body_bytes_received += bytes;
     }
 }
