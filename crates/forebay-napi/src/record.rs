@@ -48,6 +48,13 @@ layout! {
         POOL_CLOSE = 5;
         /// Everything of this pool fails now; `POOL_CLOSED` follows.
         POOL_DESTROY = 6;
+        /// The breaker's gate of a pool: shut, or open again.
+        GATE = 7;
+    }
+    /// Flags of `GATE`.
+    gate_flag {
+        /// What waits for a connection fails with `FB_BREAKER_OPEN`, and what comes is refused with it.
+        SHUT = 1;
     }
     /// Words of `REQUEST` after the common ones; then, with `TIMEOUTS`, those of `request_timeouts`; then the bytes of method, path, head, body, one after another.
     request {
@@ -142,7 +149,7 @@ layout! {
         /// Length of the record in words.
         WORDS = 4;
     }
-    /// Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`.
+    /// Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`.
     plain {
         /// Length of the record in words.
         WORDS = 3;

@@ -13,7 +13,7 @@ use forebay_transport::request::{Aim, Content, Submission};
 use forebay_transport::timeouts::{Limit, Timeouts};
 
 use crate::record::{
-    body, body_flag, credit, plain, request, request_flag, request_timeouts, special, submit_kind, word,
+    body, body_flag, credit, gate_flag, plain, request, request_flag, request_timeouts, special, submit_kind, word,
 };
 
 /// Long bodies by request, in the order of the requests: what `Channel.give` was given.
@@ -49,13 +49,15 @@ impl Intake {
     fn one(&mut self, record: &Bytes, driver: &Driver) -> Option<()> {
         let at = |index| word_of(record, index);
         let subject = at(word::SUBJECT)?;
-        match at(word::KIND)? & 0xff {
+        let kind = at(word::KIND)?;
+        match kind & 0xff {
             submit_kind::REQUEST => self.request(record, driver)?,
             submit_kind::BODY => self.body(record, subject, driver)?,
             submit_kind::CANCEL => driver.cancel(subject),
             submit_kind::CREDIT => driver.grant(subject, at(credit::BYTES)?),
             submit_kind::POOL_CLOSE => driver.close_pool(subject),
             submit_kind::POOL_DESTROY => driver.destroy_pool(subject),
+            submit_kind::GATE => driver.gate(subject, (kind >> 8) & gate_flag::SHUT != 0),
             _ => return None,
         }
         Some(())

@@ -119,6 +119,14 @@ impl Driver {
         }
     }
 
+    /// The breaker's gate. Shut: what waits for a connection fails with `FB_BREAKER_OPEN`, and what comes is refused with it; what
+    /// runs goes on.
+    pub fn gate(&self, pool: PoolId, shut: bool) {
+        if let Some(pool) = self.pool(pool) {
+            pool.contain(|| pool.gate(shut));
+        }
+    }
+
     /// No new work for the pool; the sink hears when the rest is done.
     pub fn close_pool(&self, pool: PoolId) {
         match self.pool(pool) {

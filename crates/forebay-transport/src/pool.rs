@@ -10,6 +10,7 @@ mod effects;
 mod guarded;
 mod inputs;
 mod multiplexed;
+mod policy;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
