@@ -1,5 +1,9 @@
 // The public names, one by one. Defines nothing.
 
+export { type ConsecutiveOptions, consecutiveFailures } from './breaker/consecutive.js'
+export type { OpenOptions } from './breaker/opening.js'
+export { type SamplingOptions, sampling } from './breaker/sampling.js'
+export type { BreakerPolicy, BreakerState } from './config/breaker.js'
 export type {
   Bounds,
   ConnectionOptions,
@@ -43,6 +47,7 @@ export {
   TimeoutError,
   UnavailableError,
 } from './errors/errors.js'
+export type { Outcome } from './errors/outcome.js'
 export type { FetchInit, FetchOptions } from './fetch/call.js'
 export { exchangeOf } from './fetch/fetch.js'
 export { Pool } from './pool/origin-pool.js'

@@ -13,6 +13,7 @@ import {
   end,
   fail,
   failFlag,
+  gateFlag,
   informational,
   overflow,
   replayed,
@@ -60,6 +61,7 @@ export type Submission =
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'pool-close'; readonly id: number }
   | { readonly type: 'pool-destroy'; readonly id: number }
+  | { readonly type: 'gate'; readonly id: number; readonly shut: boolean }
   | { readonly type: 'credit'; readonly id: number; readonly bytes: number }
 
 /** A long body, which comes beside the records. */
@@ -145,6 +147,8 @@ function readSubmission(bytes: Uint8Array, get: (index: number) => number, given
     }
     case submitKind.CREDIT:
       return { type: 'credit', id, bytes: get(credit.BYTES) }
+    case submitKind.GATE:
+      return { type: 'gate', id, shut: (flags & gateFlag.SHUT) !== 0 }
     case submitKind.CANCEL:
       return { type: 'cancel', id }
     case submitKind.POOL_CLOSE:

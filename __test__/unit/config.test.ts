@@ -255,6 +255,7 @@ const ROWS: readonly Row[] = [
   whole('bounds.maxPathSize', 16_384, 1, 131_072),
   whole('bounds.maxRequestHeadSize', 65_536, 0, 262_144),
   whole('bounds.maxRequestHeadFields', 100, 0, 10_000),
+  { path: 'breaker', unset: null, good: [[null, null]], bad: [1, 'x', true, () => null] },
   choice('replay', ['idempotent', 'unprocessed', 'none']),
   whole('bodyBuffer', 262_144, 16_384, 2_147_483_647),
   limit('maxReadSize', 67_108_864),
@@ -350,7 +351,7 @@ for (const group of [
 }
 
 test('options that do not work yet are unknown', t => {
-  for (const key of ['http3', 'breaker', 'retry', 'proxy', 'scope', 'replayBuffer']) {
+  for (const key of ['http3', 'retry', 'proxy', 'scope', 'replayBuffer']) {
     t.throws(() => parse({ [key]: undefined }), { instanceOf: ConfigError, message: /unknown option/ }, key)
   }
   t.throws(() => parse({ limits: { maxRetries: 1 } }), { message: /limits\.maxRetries: unknown option/ })

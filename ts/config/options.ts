@@ -4,6 +4,8 @@
 // none and `Infinity` unlimited; shares go from 0 to 1. An unknown field is refused. Defaults and their sources: `defaults.ts`.
 // Used by callers and by `parse.ts`. Not here: the parsed form (`parsed.ts`).
 
+import type { BreakerPolicy } from './breaker.js'
+
 /**
  * Limits in time, of every request of the pool or of one request. The first to run out ends the request, with a code of its own. They
  * run natively: a busy JavaScript thread makes none of them run out.
@@ -358,6 +360,12 @@ export interface PoolOptions extends RequestTimeouts {
   readonly tls?: TlsOptions | undefined
   readonly resolver?: ResolverOptions | undefined
   readonly bounds?: Bounds | undefined
+  /**
+   * When to stop sending to an upstream that fails: `consecutiveFailures()`, `sampling()`, or a policy of your own. While it is open,
+   * requests are refused with `FB_BREAKER_OPEN`, those that wait for a connection too.
+   * @default null
+   */
+  readonly breaker?: BreakerPolicy | null | undefined
   /**
    * What the pool itself may send again, before any response head: what the upstream cannot have processed, and of idempotent
    * requests those that met a connection which was just closed; only the former; nothing.

@@ -7,6 +7,7 @@ import { ConfigError } from '../errors/errors.js'
 import type { NativeAddress, NativeLimits, NativePoolConfig } from '../native/dto.js'
 import { UNLIMITED } from '../native/dto.js'
 import { parseBounds } from './bounds.js'
+import { parseBreaker } from './breaker.js'
 import { parseConnection } from './connection.js'
 import * as defaults from './defaults.js'
 import { parseHttp2, parseProtocols } from './http2.js'
@@ -41,6 +42,7 @@ const KNOWN = [
   'tls',
   'resolver',
   'bounds',
+  'breaker',
   'queueTimeout',
   'headersTimeout',
   'bodyIdleTimeout',
@@ -80,6 +82,7 @@ export function parsePool(givenOrigin: unknown, options: unknown, environment: E
     tls: tls.config,
     resolver: parseResolver(fields['resolver']),
     bounds: parseBounds(fields['bounds']),
+    breaker: parseBreaker(fields['breaker']),
     queueTimeout: readMs('queueTimeout', fields['queueTimeout'], defaults.QUEUE_TIMEOUT_MS),
     headersTimeout: readMs('headersTimeout', fields['headersTimeout'], defaults.HEADERS_TIMEOUT_MS),
     bodyIdleTimeout: readMs('bodyIdleTimeout', fields['bodyIdleTimeout'], defaults.BODY_IDLE_TIMEOUT_MS),

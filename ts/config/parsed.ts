@@ -2,6 +2,7 @@
 //
 // Durations: whole ms, 0 is off. Limits: `Infinity` is unlimited. Used by everyone above. Not here: what the fields mean (`options.ts`).
 
+import type { BreakerPolicy } from './breaker.js'
 import type { Lookup } from './options.js'
 import type { TlsConfig } from './tls.js'
 
@@ -86,6 +87,7 @@ export interface PoolConfig {
   readonly tls: TlsConfig | null
   readonly resolver: ResolverConfig
   readonly bounds: BoundsConfig
+  readonly breaker: BreakerPolicy | null
   readonly queueTimeout: number
   readonly headersTimeout: number
   readonly bodyIdleTimeout: number

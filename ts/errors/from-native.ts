@@ -131,7 +131,7 @@ export function errorFromCreate(thrown: unknown): ForebayError {
 }
 
 /** Runs `make` with stacks off, where the runtime lets them be turned off (not with `--frozen-intrinsics`). */
-function withoutStack<T>(make: () => T): T {
+export function withoutStack<T>(make: () => T): T {
   const limit = Error.stackTraceLimit
   const off = Reflect.set(Error, 'stackTraceLimit', 0)
   try {

@@ -19,7 +19,7 @@ import type {
   Runner,
 } from './dto.js'
 import { type RequestSource, SubmitBuffer } from './encode.js'
-import { submitKind } from './layout.js'
+import { gateFlag, submitKind } from './layout.js'
 import type { ExchangeSink, PoolSink } from './sinks.js'
 
 export type { ExchangeSink, PoolSink } from './sinks.js'
@@ -173,6 +173,11 @@ export class Channel implements DeliverySink {
 
   destroyPool(pool: number): void {
     this.#control(submitKind.POOL_DESTROY, pool, 0)
+  }
+
+  /** The breaker's gate. Takes effect before every request that is submitted from now on. */
+  gate(pool: number, shut: boolean): void {
+    this.#control(submitKind.GATE | (shut ? gateFlag.SHUT << 8 : 0), pool, 0)
   }
 
   #control(kind: number, subject: number, bytes: number): void {

@@ -24,6 +24,14 @@ export const submitKind = {
   POOL_CLOSE: 5,
   /** Everything of this pool fails now; `POOL_CLOSED` follows. */
   POOL_DESTROY: 6,
+  /** The breaker's gate of a pool: shut, or open again. */
+  GATE: 7,
+} as const
+
+/** Flags of `GATE`. */
+export const gateFlag = {
+  /** What waits for a connection fails with `FB_BREAKER_OPEN`, and what comes is refused with it. */
+  SHUT: 1,
 } as const
 
 /** Words of `REQUEST` after the common ones; then, with `TIMEOUTS`, those of `request_timeouts`; then the bytes of method, path, head, body, one after another. */
@@ -126,7 +134,7 @@ export const credit = {
   WORDS: 4,
 } as const
 
-/** Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`. */
+/** Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`. */
 export const plain = {
   /** Length of the record in words. */
   WORDS: 3,

@@ -5,7 +5,7 @@
 import type { Attempt } from '../errors/attempt.js'
 import { codeEntry } from '../errors/codes.js'
 import { ClosedError, type ForebayError } from '../errors/errors.js'
-import { makeError, messageOf } from '../errors/from-native.js'
+import { makeError, messageOf, withoutStack } from '../errors/from-native.js'
 
 /** The body of a request could not be had: `cause` is what its source failed with. */
 export function bodyFailed(origin: string, cause: unknown, attempts: readonly Attempt[]): ForebayError {
@@ -18,6 +18,13 @@ export function poolClosed(origin: string, cause: unknown): ClosedError {
   const entry = codeEntry('FB_POOL_CLOSED')
   const message = messageOf(entry, 0, origin, null)
   return new ClosedError('FB_POOL_CLOSED', message, { phase: 'admit', retryable: 'yes', origin, cause })
+}
+
+/** The breaker is open. Without a stack: a refusal must be cheap. */
+export function breakerOpen(origin: string): ForebayError {
+  const entry = codeEntry('FB_BREAKER_OPEN')
+  const message = messageOf(entry, 0, origin, null)
+  return withoutStack(() => makeError(entry, message, 0, { phase: 'admit', origin }))
 }
 
 /** More requests wait than may. */

@@ -10,6 +10,8 @@
 import type { EventEmitter } from 'node:events'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
+import { Breaker, type BreakerHost } from '../breaker/breaker.js'
+import type { BreakerState } from '../config/breaker.js'
 import { nativeConfig, type Parsed, parsePool } from '../config/parse.js'
 import type { PoolConfig } from '../config/parsed.js'
 import { nodeRoots } from '../config/roots.js'
@@ -27,6 +29,7 @@ import { lookupError, usableAddresses } from './addresses.js'
 import { systemClock, type Timer } from './clock.js'
 import { Exchange, type ExchangeOwner } from './exchange.js'
 import { bodyFailed, deadlineExceeded, pendingOverflow, poolClosed } from './failures.js'
+import { guarded } from './guarded.js'
 import { HeldRequests } from './held.js'
 import { Resolver, type ResolverOwner } from './resolver.js'
 import { type PoolStats, StatsReader } from './stats.js'
@@ -34,7 +37,7 @@ import { LIMITS, Teller } from './teller.js'
 import { type OpenTunnel, openTunnel } from './tunnel.js'
 
 /** See above. */
-export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
+export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, BreakerHost {
   readonly origin: string
   readonly host: string
   readonly bodyBuffer: number
@@ -49,6 +52,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
   readonly #room: number
   readonly #teller: Teller
   readonly #reader: StatsReader
+  readonly #breaker: Breaker | null
   /** Null where the addresses never change: a literal one, or a socket's path. */
   readonly #resolver: Resolver | null
   /** Why nothing can be sent: the filter refuses the origin's own address. */
@@ -92,6 +96,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     } catch (thrown) {
       throw errorFromCreate(thrown)
     }
+    this.#breaker = config.breaker === null ? null : new Breaker(config.breaker, this)
     if (config.tls?.dangerouslySkipVerification === true) {
       process.emitWarning(
         `${config.name}: tls.dangerouslySkipVerification: anybody can answer for it`,
@@ -119,6 +124,22 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
       const { signal, extras } = request
       if (signal?.aborted === true) return refused(extras, signal.reason)
       if (this.closed || this.#denied !== null) return refused(extras, this.#denied ?? this.#closedError())
+      const breaker = this.#breaker
+      return breaker === null ? this.#send(request) : this.#guard(breaker, request)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #guard(breaker: Breaker, request: OutgoingRequest): Promise<PoolResponse> {
+    const attempt = () => this.#send(request)
+    return guarded(breaker, this.origin, request, attempt, response => response.status)
+  }
+
+  /** One attempt. */
+  #send(request: OutgoingRequest): Promise<PoolResponse> {
+    try {
+      const { signal, extras } = request
       const promise = new Promise(takeSettlers)
       const exchange = new Exchange(this, resolveTaken, rejectTaken, signal, request.maxReadSize, request.high)
       // They lead to the promise, and it to the response, which is to be collected where the caller drops it.
@@ -139,13 +160,17 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
     const { signal } = request
     if (signal?.aborted === true) throw signal.reason
     if (this.closed || this.#denied !== null) throw this.#denied ?? this.#closedError()
-    const promise = new Promise(takeSettlers)
-    const exchange = new Exchange(this, resolveTaken, rejectTaken, signal, Number.POSITIVE_INFINITY, false)
-    resolveTaken = nobody
-    rejectTaken = nobody
-    this.#dispatch(request, exchange)
-    if (signal !== null) exchange.watch()
-    return openTunnel(exchange, await promise, request, this)
+    const open = async (): Promise<OpenTunnel> => {
+      const promise = new Promise(takeSettlers)
+      const exchange = new Exchange(this, resolveTaken, rejectTaken, signal, Number.POSITIVE_INFINITY, false)
+      resolveTaken = nobody
+      rejectTaken = nobody
+      this.#dispatch(request, exchange)
+      if (signal !== null) exchange.watch()
+      return openTunnel(exchange, await promise, request, this)
+    }
+    const breaker = this.#breaker
+    return breaker === null ? open() : guarded(breaker, this.origin, request, open, ({ head }) => head.status)
   }
 
   /** Submits a request, or keeps it until it can be. Throws where it is refused. */
@@ -307,6 +332,14 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner {
 
   overflow(high: boolean, limit: number, count: number): void {
     this.#teller.overflow(high, LIMITS[limit], count)
+  }
+
+  gate(shut: boolean): void {
+    this.#channel.gate(this.#pool, shut)
+  }
+
+  breakerChanged(from: BreakerState, to: BreakerState): void {
+    this.#teller.breakerChanged(from, to)
   }
 
   nowMs(): number {

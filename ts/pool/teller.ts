@@ -4,6 +4,7 @@
 // its error is the process's to know, as with any emitter. Used by `native-pool.ts`. Not here: what the events are (`pool.ts`).
 
 import type { EventEmitter } from 'node:events'
+import type { BreakerState } from '../config/breaker.js'
 import type { PoolConfig } from '../config/parsed.js'
 import { PHASES } from '../errors/codes.js'
 import type { LimitName } from '../errors/errors.js'
@@ -81,6 +82,10 @@ export class Teller {
   overflow(high: boolean, limit: LimitName | undefined, count: number): void {
     if (limit === undefined) return
     this.#tell('overflow', pool => ({ pool, priority: high ? 'high' : 'default', limit, count }))
+  }
+
+  breakerChanged(from: BreakerState, to: BreakerState): void {
+    this.#tell('breaker', pool => ({ pool, endpoint: null, from, to }))
   }
 
   #tell<E extends keyof PoolEvents>(event: E, make: (pool: string) => PoolEvents[E][0]): void {
