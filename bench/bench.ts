@@ -1,6 +1,6 @@
-// npm run bench: Forebay on both runners, undici's Pool, node:http and fetch, in one run.
+// npm run bench: Forebay on both runners, undici's Pool, node:http and fetch, in one run; over HTTP/2 undici's, node:http2 and h2load.
 //
-//   npm run bench -- [--quick] [--clients a,b | fetch-shape] [--bodies 100,16384] [--in-flight 1,50] [--rounds 5] [--ms 1000]
+//   npm run bench -- [--quick] [--protocol h1|h2] [--clients a,b | fetch-shape] [--bodies 100,16384] [--in-flight 1,50] [--rounds 5] [--ms 1000]
 //     [--upstream nginx|testkit] [--upload] [--out folder]
 //
 // Each measurement has a process of its own, on one processor where that can be chosen; the peers take turns within a round, so that
@@ -8,16 +8,26 @@
 
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { CLIENT_NAMES, type ClientName, FETCH_CLIENTS, isClientName, USUAL_CLIENTS } from './lib/clients.js'
-import { measure } from './lib/measure.js'
+import {
+  CLIENT_NAMES,
+  type ClientName,
+  FETCH_CLIENTS,
+  HTTP2_CLIENTS,
+  isClientName,
+  USUAL_CLIENTS,
+} from './lib/clients.js'
+import { findH2load, measureH2load } from './lib/h2load.js'
+import type { Measurement } from './lib/load.js'
+import { measure, type Task } from './lib/measure.js'
 import { CLIENT_CPU } from './lib/pin.js'
 import { endProgress, progress } from './lib/progress.js'
 import { type Cell, writeReport } from './lib/report.js'
-import { startUpstream } from './lib/upstream.js'
+import { startHttp2Upstream, startUpstream } from './lib/upstream.js'
 
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    protocol: { type: 'string', default: 'h1' },
     bodies: { type: 'string' },
     'in-flight': { type: 'string' },
     clients: { type: 'string' },
@@ -29,13 +39,14 @@ const { values } = parseArgs({
   },
 })
 const { quick } = values
+const overHttp2 = protocolOf(values.protocol) === 'h2'
 const bodies = numbers(values.bodies ?? (quick ? '100,16384' : '100,16384,262144'))
-const inFlights = numbers(values['in-flight'] ?? (quick ? '1,50' : '1,10,50,256'))
+const inFlights = numbers(values['in-flight'] ?? (quick || overHttp2 ? '1,50' : '1,10,50,256'))
 const rounds = Number(values.rounds ?? (quick ? 3 : 5))
 const milliseconds = Number(values.ms ?? (quick ? 500 : 1_000))
 const clients = clientsOf(values.clients)
 
-const upstream = await startUpstream(
+const upstream = await (overHttp2 ? startHttp2Upstream : startUpstream)(
   bodies,
   values.upstream === 'nginx' || values.upstream === 'testkit' ? values.upstream : null,
 )
@@ -50,7 +61,7 @@ try {
       const { client, bytes, inFlight } = cell
       progress(`${ended + 1} of ${total}: ${client}, ${bytes} bytes, ${inFlight} in flight`)
       const limits = { requests: 4_000_000, milliseconds, warmRequests: 20_000, warmMilliseconds: milliseconds / 2 }
-      cell.rounds.push(await measure({ client, ...exchange(bytes), inFlight, ...limits }, CLIENT_CPU))
+      cell.rounds.push(await measured(client, bytes, inFlight, limits))
       ended += 1
     }
   }
@@ -63,6 +74,7 @@ const folder = resolve(values.out)
 console.log(
   await writeReport(folder, {
     upstream: upstream.name,
+    protocol: overHttp2 ? 'HTTP/2 over TLS' : 'HTTP/1.1',
     pinned: CLIENT_CPU !== null,
     upload: values.upload,
     rounds,
@@ -71,6 +83,16 @@ console.log(
   }),
 )
 console.log(`\nwritten to ${folder}`)
+
+function measured(
+  client: ClientName,
+  bytes: number,
+  inFlight: number,
+  limits: Pick<Task, 'requests' | 'milliseconds' | 'warmRequests' | 'warmMilliseconds'>,
+): Promise<Measurement> {
+  if (client === 'h2load') return measureH2load(upstream.url(bytes), inFlight, milliseconds, CLIENT_CPU)
+  return measure({ client, ca: upstream.ca, ...exchange(bytes), inFlight, ...limits }, CLIENT_CPU)
+}
 
 /** What a client does: fetches a body of so many bytes, or with `--upload` sends one. */
 function exchange(bytes: number): { readonly url: string; readonly uploadBytes: number } {
@@ -95,8 +117,17 @@ function numbers(text: string): number[] {
 }
 
 function clientsOf(list: string | undefined): readonly ClientName[] {
-  if (list === undefined) return USUAL_CLIENTS
+  if (list === undefined) {
+    // It only fetches.
+    const withH2load = !values.upload && findH2load()
+    return overHttp2 ? HTTP2_CLIENTS.filter(name => name !== 'h2load' || withH2load) : USUAL_CLIENTS
+  }
   return list === 'fetch-shape' ? FETCH_CLIENTS : list.split(',').map(clientName)
+}
+
+function protocolOf(text: string): 'h1' | 'h2' {
+  if (text === 'h1' || text === 'h2') return text
+  throw new Error(`--protocol: h1 or h2, not ${text}`)
 }
 
 function clientName(text: string): ClientName {

@@ -43,6 +43,7 @@ try {
     const task = {
       client,
       url,
+      ca: null,
       uploadBytes: 0,
       inFlight,
       requests,

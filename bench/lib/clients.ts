@@ -6,8 +6,9 @@
 
 import { subscribe } from 'node:diagnostics_channel'
 import { request as ask, Agent as HttpAgent } from 'node:http'
-import { Pool } from 'forebay'
+import { Pool, type PoolOptions } from 'forebay'
 import { Pool as UndiciPool, fetch as undiciFetch } from 'undici'
+import { nodeHttp2, undiciHttp2 } from './clients-http2.js'
 
 /** The peers, in the order of the tables. */
 export const CLIENT_NAMES = [
@@ -19,6 +20,9 @@ export const CLIENT_NAMES = [
   'forebay-fetch-event-loop',
   'undici-fetch',
   'fetch',
+  'undici-h2',
+  'node-http2',
+  'h2load',
 ] as const
 export type ClientName = (typeof CLIENT_NAMES)[number]
 
@@ -38,6 +42,15 @@ export const FETCH_CLIENTS: readonly ClientName[] = [
   'fetch',
 ]
 
+/** Those of a run over HTTP/2. `h2load` is a program of its own. */
+export const HTTP2_CLIENTS: readonly ClientName[] = [
+  'forebay-thread',
+  'forebay-event-loop',
+  'undici-h2',
+  'node-http2',
+  'h2load',
+]
+
 export interface Client {
   /** Sends one request; gives the number of bytes in the body. */
   send(): Promise<number>
@@ -50,13 +63,24 @@ export function isClientName(text: string): text is ClientName {
   return CLIENT_NAMES.some(name => name === text)
 }
 
+export interface Target {
+  readonly url: URL
+  /** The root to trust, PEM, over HTTP/2 and TLS; null: HTTP/1.1 in clear. */
+  readonly ca: string | null
+}
+
 /** `upload`: the body of a POST; null: a GET. */
-export function createClient(name: ClientName, url: URL, connections: number, upload: Uint8Array | null): Client {
+export function createClient(
+  name: ClientName,
+  { url, ca }: Target,
+  connections: number,
+  upload: Uint8Array | null,
+): Client {
   switch (name) {
     case 'forebay-thread':
-      return forebay('thread', url, connections, upload)
+      return forebay('thread', url, poolOptions(ca, connections), upload)
     case 'forebay-event-loop':
-      return forebay('event-loop', url, connections, upload)
+      return forebay('event-loop', url, poolOptions(ca, connections), upload)
     case 'undici':
       return undici(url, connections, upload)
     case 'node-http':
@@ -69,16 +93,32 @@ export function createClient(name: ClientName, url: URL, connections: number, up
       return undicisFetch(url, connections, upload)
     case 'fetch':
       return builtInFetch(url, upload)
+    case 'undici-h2':
+      return undiciHttp2(url, rootOf(ca), upload)
+    case 'node-http2':
+      return nodeHttp2(url, rootOf(ca), upload)
+    case 'h2load':
+      throw new Error('h2load is no client of this process')
   }
 }
 
-function forebay(runOn: 'thread' | 'event-loop', url: URL, connections: number, upload: Uint8Array | null): Client {
-  const pool = new Pool(url.origin, { runOn, limits: { maxConnections: connections } })
+/** Over HTTP/2 the pool decides by itself how many connections it needs. */
+function poolOptions(ca: string | null, connections: number): PoolOptions {
+  return ca === null ? { limits: { maxConnections: connections } } : { protocols: ['h2'], tls: { ca } }
+}
+
+function rootOf(ca: string | null): string {
+  if (ca === null) throw new Error('this client speaks HTTP/2 over TLS alone')
+  return ca
+}
+
+function forebay(runOn: 'thread' | 'event-loop', url: URL, options: PoolOptions, upload: Uint8Array | null): Client {
+  const pool = new Pool(url.origin, { runOn, ...options })
   const path = url.pathname + url.search
-  const options = upload === null ? { path } : { path, method: 'POST', body: upload }
+  const request = upload === null ? { path } : { path, method: 'POST', body: upload }
   return {
     async send() {
-      const { status, body } = await pool.request(options)
+      const { status, body } = await pool.request(request)
       expectOk(status)
       return (await body.bytes()).byteLength
     },

@@ -15,10 +15,11 @@ export interface Measurement {
   readonly processCpu: number
   /** CPU time of the JavaScript thread for a request; `null` where the platform does not tell. */
   readonly threadCpu: number | null
-  readonly p50: number
-  readonly p99: number
+  /** These are `null` where the client is no program for Node. */
+  readonly p50: number | null
+  readonly p99: number | null
   /** How late the event loop's timers were, 99 of 100. */
-  readonly loopDelayP99: number
+  readonly loopDelayP99: number | null
   readonly connections: number
 }
 

@@ -10,6 +10,8 @@ import { pinned } from './pin.js'
 export interface Task {
   readonly client: ClientName
   readonly url: string
+  /** The root to trust, PEM, over HTTP/2 and TLS; null: HTTP/1.1 in clear. */
+  readonly ca: string | null
   /** Bytes of each request's body; 0: none, a GET. */
   readonly uploadBytes: number
   readonly inFlight: number

@@ -19,6 +19,7 @@ export interface Cell {
 
 export interface Run {
   readonly upstream: string
+  readonly protocol: string
   readonly pinned: boolean
   /** Whether the bodies were sent, not fetched. */
   readonly upload: boolean
@@ -39,7 +40,7 @@ const FIGURES: readonly (readonly [Figure, title: string, unit: string, file: st
 ]
 
 /** The peer that the others are compared with: the first of these that runs. */
-const REFERENCES: readonly ClientName[] = ['undici', 'undici-fetch']
+const REFERENCES: readonly ClientName[] = ['undici', 'undici-fetch', 'undici-h2']
 
 function referenceOf(run: Run): ClientName | undefined {
   return REFERENCES.find(name => run.cells.some(({ client }) => client === name))
@@ -67,7 +68,7 @@ export async function writeReport(folder: string, run: Run): Promise<string> {
 
 function asMarkdown(run: Run, machine: string): string {
   const method =
-    `${run.rounds} interleaved rounds of ${run.milliseconds} ms, upstream ${run.upstream}, each client in a process of its own` +
+    `${run.rounds} interleaved rounds of ${run.milliseconds} ms, ${run.protocol}, upstream ${run.upstream}, each client in a process of its own` +
     `${run.pinned ? ' on one processor, the upstream on another' : ''}. Medians; in brackets the lowest and the highest round. ` +
     `Times in microseconds; CPU per request; \`x\` is the median over the rounds of the ratio to ${referenceOf(run) ?? 'undici'} in the same round.`
   const tables = bodiesOf(run).flatMap(bytes =>
@@ -90,7 +91,7 @@ function asMarkdown(run: Run, machine: string): string {
       return `### ${size(bytes)}, ${inFlight} in flight\n\n${markdown(head, rows)}\n`
     }),
   )
-  return `## Benchmark${run.upload ? ' of uploads' : ''}\n\n${machine}. ${method}\n\n${tables.join('\n')}`
+  return `## Benchmark${run.upload ? ' of uploads' : ''}\n\n${machine}. ${method}\n\n${[...tables, shares(run)].join('\n')}`
 }
 
 function columns(run: Run, cell: Cell): string[] {
@@ -116,7 +117,11 @@ function spreadText(values: readonly number[]): string {
 }
 
 function ratioText(run: Run, cell: Cell, figure: Figure): string {
-  const peer = referenceOf(run)
+  return ratioTo(run, cell, referenceOf(run), figure)
+}
+
+/** The median over the rounds of the ratio to another client under the same load. */
+function ratioTo(run: Run, cell: Cell, peer: ClientName | undefined, figure: Figure): string {
   const reference = run.cells.find(
     other => other.client === peer && other.bytes === cell.bytes && other.inFlight === cell.inFlight,
   )
@@ -128,6 +133,23 @@ function ratioText(run: Run, cell: Cell, figure: Figure): string {
     return other === undefined || other === 0 ? [] : [value / other]
   })
   return ratios.length === 0 ? '-' : spread(ratios).median.toFixed(2)
+}
+
+/** Forebay's CPU time for a request, as a share of each peer's. */
+function shares(run: Run): string {
+  const peers = [...new Set(run.cells.map(({ client }) => client))].filter(name => !isOurs(name))
+  const head = ['load', ...peers.flatMap(name => [`process CPU / ${name}`, `JS-thread CPU / ${name}`])]
+  const rows = run.cells
+    .filter(({ client }) => isOurs(client))
+    .map(cell => [
+      `${cell.client}, ${size(cell.bytes)}, ${cell.inFlight} in flight`,
+      ...peers.flatMap(name => [ratioTo(run, cell, name, 'processCpu'), ratioTo(run, cell, name, 'threadCpu')]),
+    ])
+  return `### CPU time as a share of each peer's\n\n${markdown(head, rows)}\n`
+}
+
+function isOurs(name: ClientName): boolean {
+  return name.startsWith('forebay-')
 }
 
 function valuesOf(cell: Cell, figure: Figure): number[] {

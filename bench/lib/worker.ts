@@ -14,7 +14,7 @@ function say(report: Report): Promise<void> {
 
 try {
   const upload = task.uploadBytes === 0 ? null : Buffer.alloc(task.uploadBytes, 'forebay')
-  const client = createClient(task.client, new URL(task.url), task.inFlight, upload)
+  const client = createClient(task.client, { url: new URL(task.url), ca: task.ca }, task.inFlight, upload)
   const { inFlight } = task
   await load(client, { inFlight, requests: task.warmRequests, milliseconds: task.warmMilliseconds })
   let shown = 0
