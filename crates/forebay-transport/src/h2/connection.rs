@@ -423,6 +423,12 @@ impl H2 {
             pool.turn();
             return Poll::Ready(());
         }
+        if self.away {
+            // The `h2` crate ends with the last stream: what is whole was not cut off. Nobody gets the places.
+            for place in 0..u32::try_from(self.places.len()).unwrap_or(u32::MAX) {
+                self.step(place, pool, link);
+            }
+        }
         let ended = match lost.code {
             // The peer went away, its last stream has ended, and the `h2` crate closes.
             Code::ConnectionClosed if self.away && self.watch.end().is_none() => Ended::ByUs,
