@@ -62,6 +62,7 @@ export type Submission =
   | { readonly type: 'pool-close'; readonly id: number }
   | { readonly type: 'pool-destroy'; readonly id: number }
   | { readonly type: 'gate'; readonly id: number; readonly shut: boolean }
+  | { readonly type: 'pool-drain'; readonly id: number }
   | { readonly type: 'credit'; readonly id: number; readonly bytes: number }
 
 /** A long body, which comes beside the records. */
@@ -155,6 +156,8 @@ function readSubmission(bytes: Uint8Array, get: (index: number) => number, given
       return { type: 'pool-close', id }
     case submitKind.POOL_DESTROY:
       return { type: 'pool-destroy', id }
+    case submitKind.POOL_DRAIN:
+      return { type: 'pool-drain', id }
     default:
       throw new Error(`unknown kind ${kind}`)
   }

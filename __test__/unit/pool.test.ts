@@ -286,6 +286,25 @@ test.serial('close() refuses new requests, lets the others finish and then resol
   t.is(pool.stats.rqTotal, 5, 'the last word stays readable')
 })
 
+test.serial('drain() takes its turn among the requests, and nothing after close()', async t => {
+  const { pool, native } = scene()
+  const first = pool.request({ path: '/' })
+  pool.drain()
+  const second = pool.request({ path: '/' })
+  await native.seen('pool-drain')
+  t.deepEqual(
+    native.submissions.map(one => one.type),
+    ['request', 'pool-drain', 'request'],
+  )
+  native.deliver(responseRecord(0, { body: 'one' }))
+  native.deliver(responseRecord(1, { body: 'two' }))
+  await Promise.all([first, second])
+  void pool.close()
+  pool.drain()
+  await native.seen('pool-close')
+  t.is(native.submissions.filter(one => one.type === 'pool-drain').length, 1)
+})
+
 test.serial('destroy() fails what is under way with its error as cause; both are idempotent', async t => {
   const { pool, native } = scene()
   const promise = pool.request({ path: '/' })

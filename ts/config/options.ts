@@ -304,7 +304,7 @@ export interface Http2Options {
    */
   readonly remember?: boolean | undefined
   /**
-   * Bytes of a body that the upstream may send ahead of its reader, from 65_535.
+   * Bytes of a body that the upstream may send ahead of its reader, from 65_535. Half a `bodyBuffer` more may be on the way to a reader.
    * @default `bodyBuffer`
    */
   readonly streamWindow?: number | undefined

@@ -180,6 +180,11 @@ export class Channel implements DeliverySink {
     this.#control(submitKind.GATE | (shut ? gateFlag.SHUT << 8 : 0), pool, 0)
   }
 
+  /** The connections that are there take no more requests. */
+  drainPool(pool: number): void {
+    this.#control(submitKind.POOL_DRAIN, pool, 0)
+  }
+
   #control(kind: number, subject: number, bytes: number): void {
     if (this.#broken !== null) return
     if (this.#busy) {

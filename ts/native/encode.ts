@@ -210,7 +210,7 @@ export class SubmitBuffer {
     this.#growing = -1
   }
 
-  /** `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE` with its flags, or `CREDIT` (with `bytes`); false where it does not fit. */
+  /** `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `POOL_DRAIN`, `GATE` with its flags, or `CREDIT` (with `bytes`); false where it does not fit. */
   control(kind: number, subject: number, bytes: number): boolean {
     const isCredit = kind === submitKind.CREDIT
     const length = (isCredit ? credit.WORDS : plain.WORDS) * 4

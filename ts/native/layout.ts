@@ -26,6 +26,8 @@ export const submitKind = {
   POOL_DESTROY: 6,
   /** The breaker's gate of a pool: shut, or open again. */
   GATE: 7,
+  /** The connections of this pool take no more requests; new ones are made as needed. */
+  POOL_DRAIN: 8,
 } as const
 
 /** Flags of `GATE`. */
@@ -134,7 +136,7 @@ export const credit = {
   WORDS: 4,
 } as const
 
-/** Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`. */
+/** Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE`, `POOL_DRAIN`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`. */
 export const plain = {
   /** Length of the record in words. */
   WORDS: 3,

@@ -259,6 +259,10 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
     if (this.closed && !this.destroyed && !waits) this.#channel.closePool(this.#pool)
   }
 
+  drain(): void {
+    if (!this.closed) this.#channel.drainPool(this.#pool)
+  }
+
   close(timeoutMs: number): Promise<void> {
     const ended = this.#end()
     if (timeoutMs > 0 && this.#closeTimer === null && !this.destroyed) {

@@ -75,6 +75,15 @@ export class Pool extends EventEmitter<PoolEvents> implements AbstractPool {
     return this.#pool.connect(options)
   }
 
+  /**
+   * The connections that are there take no more requests: those without any close, the others once what they have is done (`drain`
+   * events with reason `manual`). Requests that wait, and new ones, get new connections. For what a new connection picks up: another
+   * certificate, another backend behind the same address. May be repeated; nothing after `close()`.
+   */
+  drain(): void {
+    this.#pool.drain()
+  }
+
   close(options?: CloseOptions): Promise<void> {
     try {
       const fields = fieldsOf('close', options, ['timeout'])

@@ -27,6 +27,8 @@ export interface AbstractPool extends AsyncDisposable {
   stream(options: RequestOptions, sink: StreamSink): Promise<StreamResult>
   /** The platform's `fetch`, through this pool: follows redirects within it, decodes bodies. Bound. */
   readonly fetch: (input: string | URL | Request, init?: FetchInit) => Promise<Response>
+  /** The connections that are there finish what they have and close; requests that wait, and new ones, get new connections. */
+  drain(): void
   /** Takes no more requests and lets the others finish, bodies that are still to be read included. */
   close(options?: CloseOptions): Promise<void>
   /** Ends every request with `FB_POOL_CLOSED`, `error` as its cause. */

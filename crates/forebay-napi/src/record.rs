@@ -50,6 +50,8 @@ layout! {
         POOL_DESTROY = 6;
         /// The breaker's gate of a pool: shut, or open again.
         GATE = 7;
+        /// The connections of this pool take no more requests; new ones are made as needed.
+        POOL_DRAIN = 8;
     }
     /// Flags of `GATE`.
     gate_flag {
@@ -149,7 +151,7 @@ layout! {
         /// Length of the record in words.
         WORDS = 4;
     }
-    /// Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`.
+    /// Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE`, `POOL_DRAIN`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`.
     plain {
         /// Length of the record in words.
         WORDS = 3;

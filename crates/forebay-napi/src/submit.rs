@@ -58,6 +58,7 @@ impl Intake {
             submit_kind::POOL_CLOSE => driver.close_pool(subject),
             submit_kind::POOL_DESTROY => driver.destroy_pool(subject),
             submit_kind::GATE => driver.gate(subject, (kind >> 8) & gate_flag::SHUT != 0),
+            submit_kind::POOL_DRAIN => driver.drain_pool(subject),
             _ => return None,
         }
         Some(())

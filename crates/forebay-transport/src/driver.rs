@@ -127,6 +127,13 @@ impl Driver {
         }
     }
 
+    /// The connections of the pool take no more requests and close when what they have is done; new ones are made as needed.
+    pub fn drain_pool(&self, pool: PoolId) {
+        if let Some(pool) = self.pool(pool) {
+            pool.contain(|| pool.drain());
+        }
+    }
+
     /// No new work for the pool; the sink hears when the rest is done.
     pub fn close_pool(&self, pool: PoolId) {
         match self.pool(pool) {

@@ -19,8 +19,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use forebay_core::{
-    Admission, Class, ConnectionEnd, ConnectionId, DrainReason, Group, LimitName, NewStream, Priority, Scope, StreamId,
-    UpstreamId,
+    Admission, Class, ConnectionEnd, ConnectionId, DrainMode, DrainReason, Group, LimitName, NewStream, Priority,
+    Scope, StreamId, UpstreamId,
 };
 use forebay_reactor::{Handle, Timer};
 
@@ -283,6 +283,13 @@ impl Pool {
         self.limbo.set(Some(request));
         self.core.borrow_mut().cancel(self.shared.now(), stream);
         self.limbo.set(None);
+    }
+
+    /// What is connected finishes what it has.
+    pub(crate) fn drain(self: &Rc<Self>) {
+        let scope = Scope::Upstream(self.upstream);
+        self.core.borrow_mut().drain(self.shared.now(), scope, DrainMode::Existing);
+        self.turn();
     }
 
     /// No new work; gone when the rest is done.
