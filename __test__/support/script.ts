@@ -5,6 +5,10 @@ export type Step =
   | 'head'
   | 'request'
   | 'readToEnd'
+  /** HTTP/2: reads the preface; frames until so many HEADERS came; frames to the end. PING and SETTINGS are answered. */
+  | 'preface'
+  | { readonly streams: number }
+  | 'frames'
   /** FIN after which it reads on; close at once; FIN; RST. */
   | 'close'
   | 'drop'
