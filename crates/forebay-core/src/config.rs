@@ -140,6 +140,8 @@ pub struct UpstreamConfig {
     pub h2: H2Config,
     /// HTTP/3.
     pub h3: H3Config,
+    /// HTTP/3 beside a mixed offer, for the streams that ask for it. Default: none.
+    pub http3: Option<Http3Config>,
     /// What is known of the origin from before.
     pub memory: OriginMemory,
 }
@@ -164,6 +166,7 @@ impl Default for UpstreamConfig {
             replay: ReplayPolicy::Idempotent,
             h2: H2Config::default(),
             h3: H3Config::default(),
+            http3: None,
             memory: OriginMemory::default(),
         }
     }
@@ -268,6 +271,20 @@ pub struct H3Config {
 impl Default for H3Config {
     fn default() -> Self {
         Self { max_concurrent_streams: 100, early_data: false, migrates: false }
+    }
+}
+
+/// HTTP/3 beside TCP.
+#[derive(Clone, Copy, Debug)]
+pub struct Http3Config {
+    /// Creation to ready, where TCP can take over; never longer than `UpstreamConfig::connect_timeout`. Default: 3 s (a guess: a closed UDP
+    /// port is silent).
+    pub connect_timeout: Duration,
+}
+
+impl Default for Http3Config {
+    fn default() -> Self {
+        Self { connect_timeout: Duration::from_secs(3) }
     }
 }
 

@@ -5,6 +5,8 @@
 
 use crate::id::{ConnectionId, StreamId, UpstreamId};
 use crate::outcome::StreamFailure;
+use crate::race::{Earlier, Http3Verdict};
+use crate::upstream::Offer;
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,8 +17,8 @@ pub enum Effect {
         connection: ConnectionId,
         /// Whom.
         upstream: UpstreamId,
-        /// Of a mixed offer only HTTP/1.1 is made: the peer wants that for what waits.
-        only_h1: bool,
+        /// What to speak.
+        offer: Offer,
     },
     /// Send the request (again, on a replay, with the same token and id).
     Open {
@@ -35,6 +37,15 @@ pub enum Effect {
         token: u64,
         /// What to tell.
         failure: StreamFailure,
+        /// Where HTTP/3 raced against TCP: the attempt that failed before that.
+        earlier: Option<Earlier>,
+    },
+    /// What a race told of an upstream's HTTP/3: `Origin::learn` wants to know.
+    Http3 {
+        /// Whose.
+        upstream: UpstreamId,
+        /// What.
+        verdict: Http3Verdict,
     },
     /// Give up a stream that was opened: the caller no longer wants it. H2 and H3: answer with `stream_ended`. H1: a `Close` follows, and
     /// the stream is gone with this.

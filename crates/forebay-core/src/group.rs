@@ -1,7 +1,8 @@
 //! The machine of one group: upstreams that share limits. A lone upstream is a group of one.
 //!
 //! Here: what it holds, the turn, the outputs and the small steps that all inputs share. Each input stands with its noun: `arrival`
-//! (request), `attach` (streams onto connections), `growth` (new connections), `handshake`, `ending` (of streams), `closing` (of
+//! (request), `attach` (streams onto connections), `growth` (new connections), `handshake`, `racing`
+//! (HTTP/3 against TCP), `ending` (of streams), `closing` (of
 //! connections), `retirement`, `drain`, `gates`, `timeouts`, `check` (what the machine promises of itself).
 
 mod arrival;
@@ -13,6 +14,7 @@ mod ending;
 mod gates;
 mod growth;
 mod handshake;
+mod racing;
 mod retirement;
 mod retries;
 mod timeouts;
@@ -32,7 +34,7 @@ use crate::stats::{Stat, Stats};
 use crate::stream::{Stream, Whereabouts};
 use crate::time::Instant;
 use crate::timer::Timers;
-use crate::upstream::{PoolKey, Upstream};
+use crate::upstream::{Offer, PoolKey, Upstream};
 
 pub use drain::{DrainMode, Scope};
 pub use growth::Ahead;
@@ -156,7 +158,9 @@ impl Group {
                     found.dialled = found.state != State::Closed;
                     found.dialled
                 }),
-                Effect::Reset { .. } | Effect::Close { .. } | Effect::UpstreamGone { .. } => true,
+                Effect::Reset { .. } | Effect::Close { .. } | Effect::Http3 { .. } | Effect::UpstreamGone { .. } => {
+                    true
+                }
             };
             if still_due {
                 return Some(effect);
@@ -200,7 +204,7 @@ impl Group {
     /// What the pool that takes new streams of this upstream, priority and key holds; of a mixed upstream the one that offers both.
     #[must_use]
     pub fn pool(&self, upstream: UpstreamId, priority: Priority, key: u64) -> Option<PoolState> {
-        let id = self.upstreams.get(upstream)?.pools.get(&PoolKey { priority, key, only_h1: false })?;
+        let id = self.upstreams.get(upstream)?.pools.get(&PoolKey { priority, key, offer: Offer::All })?;
         let pool = &self.pools[*id];
         Some(PoolState {
             active: pool.tally.active,
@@ -242,9 +246,9 @@ impl Group {
         self.rows[pool.priority.row()].move_share(old, connection.share);
     }
 
-    /// The pool is looked at before the turn ends.
+    /// The pool is looked at before the turn ends, if it is still there.
     fn look_at(&mut self, id: PoolId) {
-        let pool = &mut self.pools[id];
+        let Some(pool) = self.pools.get_mut(id) else { return };
         if !pool.listed {
             pool.listed = true;
             self.listed.push_back(id);

@@ -19,6 +19,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod alt_svc;
 mod backoff;
 pub mod config;
 mod connection;
@@ -29,8 +30,10 @@ mod group;
 mod heap;
 mod id;
 mod limits;
+mod origin;
 mod outcome;
 mod pool;
+mod race;
 mod random;
 mod stats;
 mod stream;
@@ -38,8 +41,9 @@ mod time;
 mod timer;
 mod upstream;
 
+pub use alt_svc::AltSvc;
 pub use config::{
-    BackoffConfig, ConfigError, GroupConfig, H2Config, H3Config, LimitsConfig, OnCancel, OnConnectFailure,
+    BackoffConfig, ConfigError, GroupConfig, H2Config, H3Config, Http3Config, LimitsConfig, OnCancel, OnConnectFailure,
     OnMaxRequests, OriginMemory, PerHostConfig, Pick, Protocols, Ratio, ReplayPolicy, RetryLimit, UNLIMITED,
     UpstreamConfig,
 };
@@ -48,10 +52,12 @@ pub use event::{CloseCause, DrainReason, Event};
 pub use group::{Ahead, DrainMode, Group, PoolState, Scope};
 pub use id::{ConnectionId, PoolId, StreamId, UpstreamId};
 pub use limits::{LimitGauge, LimitName, RetryTicket};
+pub use origin::{Http3Status, Origin, Origins, Permission, RaceConfig};
 pub use outcome::{
     Admission, Class, ConnectFailure, ConnectFailureReason, Connected, ConnectionEnd, FailureReason, MethodClass,
     NewStream, Priority, Protocol, StreamEnd, StreamFailure,
 };
+pub use race::{Earlier, HeadStart, Http3, Http3Verdict};
 pub use stats::{BUCKET_BOUNDS, Histogram, STATS, Stat, Stats};
 pub use time::Instant;
-pub use upstream::{Gate, Health};
+pub use upstream::{Gate, Health, Offer};

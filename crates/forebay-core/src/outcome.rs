@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::id::{ConnectionId, StreamId, UpstreamId};
 use crate::limits::LimitName;
+use crate::race::Http3;
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -114,6 +115,8 @@ pub struct NewStream {
     pub method: MethodClass,
     /// Overrides the upstream's `queue_timeout`; zero is off.
     pub queue_timeout: Option<Duration>,
+    /// Whether HTTP/3 is tried. Default: no.
+    pub http3: Http3,
 }
 
 impl NewStream {
@@ -128,6 +131,7 @@ impl NewStream {
             replayable: false,
             method: MethodClass::Other,
             queue_timeout: None,
+            http3: Http3::Skip,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::id::{ConnectionId, UpstreamId};
 use crate::limits::Place;
 use crate::outcome::{Priority, Protocol};
 use crate::timer::Armed;
-use crate::upstream::PoolKey;
+use crate::upstream::{Offer, PoolKey};
 use pending::Pending;
 use ready::ReadySet;
 
@@ -51,6 +51,9 @@ pub(crate) struct Pool {
     pub(crate) listed: bool,
     /// Its queue waits for a place under `max_requests`.
     pub(crate) awaits_place: bool,
+    /// HTTP/3: a stream that waited here went to TCP instead; how the dial under way ends says whether HTTP/3 is broken.
+    pub(crate) trailing: bool,
+    /// Under `max_connection_pools`; the pools of a grid have one together.
     pub(crate) place: Option<Place>,
 }
 
@@ -70,7 +73,7 @@ pub(crate) struct Tally {
 }
 
 impl Pool {
-    pub(crate) fn new(upstream: UpstreamId, key: PoolKey, config: &UpstreamConfig, place: Place) -> Self {
+    pub(crate) fn new(upstream: UpstreamId, key: PoolKey, config: &UpstreamConfig, place: Option<Place>) -> Self {
         Self {
             upstream,
             priority: key.priority,
@@ -90,13 +93,18 @@ impl Pool {
             gained: false,
             listed: false,
             awaits_place: false,
-            place: Some(place),
+            trailing: false,
+            place,
         }
     }
 
     /// What its connections offer.
     pub(crate) fn offer(&self, config: &UpstreamConfig) -> Protocols {
-        if self.key.only_h1 { Protocols::Fixed(Protocol::H1) } else { config.protocols }
+        match self.key.offer {
+            Offer::All => config.protocols,
+            Offer::OnlyH1 => Protocols::Fixed(Protocol::H1),
+            Offer::Http3 | Offer::Http3Alternate => Protocols::Fixed(Protocol::H3),
+        }
     }
 
     /// Neither streams nor connections.
@@ -115,6 +123,11 @@ impl Pool {
         self.connecting.insert(connection.birth, id);
         connection.share = connection.counts_for();
         self.tally.move_share(Share::default(), connection.share);
+    }
+
+    /// Whether a connection is on its way.
+    pub(crate) fn is_dialling(&self) -> bool {
+        !self.connecting.is_empty() || !self.early.is_empty()
     }
 
     /// How many do, or will, serve: without those that drain.

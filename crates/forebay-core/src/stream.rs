@@ -2,15 +2,21 @@
 //!
 //! Queued --> Attached --> (ended), or back to Queued by a replay or a re-queue; each of them --> Failing --> (told)
 //!
+//! Where HTTP/3 races against TCP it is Racing instead of Queued, and legs of it wait in the queues: streams that nobody outside the core
+//! sees. The first that gets a connection makes way for the stream itself.
+//!
 //! Promise: it is in exactly one of these places, and holds exactly the limit places that go with it. Used by `pool` and `group`.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
-use crate::id::{ConnectionId, PoolId, StreamId};
+use crate::id::{ConnectionId, PoolId, StreamId, UpstreamId};
 use crate::limits::Place;
 use crate::outcome::{Class, MethodClass, NewStream, Priority};
+use crate::race::{Http3, Leg, Race};
 use crate::time::Instant;
 use crate::timer::Armed;
+use crate::upstream::PoolKey;
 
 pub(crate) struct Stream {
     pub(crate) token: u64,
@@ -32,7 +38,30 @@ pub(crate) struct Stream {
     /// Neighbours in the queue (towards older, younger) or on the connection (towards newer, older).
     pub(crate) before: Option<StreamId>,
     pub(crate) after: Option<StreamId>,
+    /// How HTTP/3 is tried for it, when it looks for a connection again.
+    pub(crate) http3: Http3,
+    /// It is an attempt of another stream, and which.
+    pub(crate) leg_of: Option<(StreamId, Leg)>,
     pub(crate) whereabouts: Whereabouts,
+}
+
+/// Where a stream is whose legs wait.
+pub(crate) struct Racing {
+    pub(crate) race: Race,
+    /// What it sends may go before the handshake is done.
+    pub(crate) early: bool,
+    pub(crate) upstream: UpstreamId,
+    /// Of its pools; the offer is each leg's.
+    pub(crate) key: PoolKey,
+    pub(crate) legs: [Option<StreamId>; 3],
+    pub(crate) since: Instant,
+    /// The stream's queue time-out.
+    pub(crate) timer: Option<Armed>,
+    /// The head start of HTTP/3.
+    pub(crate) delay: Option<Armed>,
+    pub(crate) place: Option<Place>,
+    /// The caller has no answer yet, so there is nobody to tell of a failure.
+    pub(crate) opening: bool,
 }
 
 pub(crate) enum Whereabouts {
@@ -46,6 +75,7 @@ pub(crate) enum Whereabouts {
         /// It stands among the returned, by its arrival number.
         returned: bool,
     },
+    Racing(Box<Racing>),
     Attached(Attached),
     /// Its failure is on the way to the shell.
     Failing {
@@ -95,6 +125,30 @@ impl Stream {
             early,
             before: None,
             after: None,
+            http3: new.http3,
+            leg_of: None,
+            whereabouts: Whereabouts::Moving,
+        }
+    }
+
+    /// An attempt of this stream.
+    pub(crate) fn leg(&self, id: StreamId, leg: Leg, pool: PoolId, early: bool) -> Self {
+        Self {
+            token: self.token,
+            pool,
+            priority: self.priority,
+            arrival: self.arrival,
+            replayable: false,
+            method: self.method,
+            queue_timeout: None,
+            requeues: self.requeues,
+            replays: 0,
+            risky_replays: 0,
+            early,
+            before: None,
+            after: None,
+            http3: Http3::Skip,
+            leg_of: Some((id, leg)),
             whereabouts: Whereabouts::Moving,
         }
     }

@@ -25,6 +25,8 @@ pub(crate) enum Timer {
     Drain(ConnectionId),
     /// It waited for too long.
     Queue(StreamId),
+    /// HTTP/3 had its head start.
+    HeadStart(StreamId),
     /// The pool may dial again.
     Backoff(PoolId),
 }

@@ -42,8 +42,32 @@ pub(crate) struct PoolKey {
     pub(crate) priority: Priority,
     /// The caller's.
     pub(crate) key: u64,
-    /// A mixed upstream is offered HTTP/1.1 alone.
-    pub(crate) only_h1: bool,
+    pub(crate) offer: Offer,
+}
+
+/// What the connections of a pool are offered. A mixed upstream has a pool for each that is needed.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Offer {
+    /// All that the upstream speaks over its transport.
+    #[default]
+    All,
+    /// Only HTTP/1.1: the peer wants that for what waits.
+    OnlyH1,
+    /// Only HTTP/3, which races against the others.
+    Http3,
+    /// The same, by another of its addresses than the first.
+    Http3Alternate,
+}
+
+impl Offer {
+    pub(crate) const fn is_http3(self) -> bool {
+        matches!(self, Self::Http3 | Self::Http3Alternate)
+    }
+
+    /// Whether its pool is one of those that count as one: HTTP/3 and what it races against.
+    pub(crate) const fn is_of_grid(self) -> bool {
+        !matches!(self, Self::OnlyH1)
+    }
 }
 
 pub(crate) struct Upstream {
@@ -84,7 +108,12 @@ impl Upstream {
     /// The pool that a new stream goes to.
     pub(crate) fn key_of_new(&self, now: Instant, priority: Priority, key: u64) -> PoolKey {
         let only_h1 = self.config.protocols == Protocols::Mixed && self.fallback.is_on(now);
-        PoolKey { priority, key, only_h1 }
+        PoolKey { priority, key, offer: if only_h1 { Offer::OnlyH1 } else { Offer::All } }
+    }
+
+    /// Whether HTTP/3 may race here.
+    pub(crate) fn is_grid(&self) -> bool {
+        self.config.protocols == Protocols::Mixed && self.config.http3.is_some()
     }
 
     /// A pool that failed to the end must not start afresh with its next stream, or dials would loop.

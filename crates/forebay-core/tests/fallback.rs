@@ -4,8 +4,8 @@
 mod support;
 
 use forebay_core::{
-    Class, Connected, ConnectionId, DrainMode, Effect, FailureReason, GroupConfig, LimitsConfig, Protocol, Protocols,
-    ReplayPolicy, Scope, Stat, StreamId, UpstreamConfig,
+    Class, Connected, ConnectionId, DrainMode, Effect, FailureReason, GroupConfig, LimitsConfig, Offer, Protocol,
+    Protocols, ReplayPolicy, Scope, Stat, StreamId, UpstreamConfig,
 };
 use support::{Scene, h2, ms};
 
@@ -31,7 +31,7 @@ fn connect(scene: &mut Scene, id: ConnectionId, protocol: Protocol) {
 fn dials(scene: &mut Scene) -> Vec<(ConnectionId, bool)> {
     let effects = std::mem::take(&mut scene.effects).into_iter();
     let dial = |effect| match effect {
-        Effect::Connect { connection, only_h1, .. } => Some((connection, only_h1)),
+        Effect::Connect { connection, offer, .. } => Some((connection, offer == Offer::OnlyH1)),
         _ => None,
     };
     effects.filter_map(dial).collect()

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use forebay_core::{
     Admission, Class, ConnectFailure, ConnectFailureReason, Connected, ConnectionEnd, ConnectionId, DrainMode, Effect,
-    FailureReason, Gate, Group, GroupConfig, H2Config, H3Config, Instant, LimitName, LimitsConfig, MethodClass,
-    NewStream, OnMaxRequests, Priority, Protocol, Protocols, Scope, Stat, StreamEnd, StreamId, UpstreamConfig,
+    FailureReason, Gate, Group, GroupConfig, H2Config, H3Config, HeadStart, Http3, Http3Config, Instant, LimitName,
+    LimitsConfig, MethodClass, NewStream, Offer, OnMaxRequests, Priority, Protocol, Protocols, Scope, Stat, StreamEnd,
+    StreamId, UpstreamConfig,
 };
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof};
 use proptest::{collection, proptest};
@@ -18,7 +19,7 @@ const CASES: u32 = 150;
 
 #[derive(Clone, Copy, Debug)]
 enum Input {
-    Request { safe: bool, replayable: bool, high: bool },
+    Request { safe: bool, replayable: bool, high: bool, http3: u8 },
     Cancel(usize),
     EarlyData(usize),
     Connected(usize, Option<u32>),
@@ -45,6 +46,7 @@ fn ends() -> impl Strategy<Value = StreamEnd> {
         1 => (0..1_u8).prop_map(|_| StreamEnd::Requeue),
         1 => any::<bool>().prop_map(move |started| failed(Class::Maybe, FailureReason::ConnectionTermination, started)),
         1 => any::<bool>().prop_map(move |started| failed(Class::Unprocessed, FailureReason::RemoteRefused, started)),
+        1 => any::<bool>().prop_map(move |started| failed(Class::Unprocessed, FailureReason::VersionRequired, started)),
     ]
 }
 
@@ -52,8 +54,8 @@ fn inputs() -> impl Strategy<Value = Input> {
     let place = || 0..12_usize;
     let limit = || prop_oneof![0..4_u32, 100..101_u32];
     prop_oneof![
-        6 => (any::<bool>(), any::<bool>(), any::<bool>())
-            .prop_map(|(safe, replayable, high)| Input::Request { safe, replayable, high }),
+        6 => (any::<bool>(), any::<bool>(), any::<bool>(), 0..8_u8)
+            .prop_map(|(safe, replayable, high, http3)| Input::Request { safe, replayable, high, http3 }),
         1 => place().prop_map(Input::Cancel),
         1 => place().prop_map(Input::EarlyData),
         4 => (place(), proptest::option::of(limit())).prop_map(|(place, limit)| Input::Connected(place, limit)),
@@ -84,16 +86,18 @@ struct Shell {
     now: Instant,
     tokens: u64,
     streams: Vec<StreamId>,
-    connections: Vec<ConnectionId>,
+    connections: Vec<(ConnectionId, Protocol)>,
     /// Answered by the shell or by a failure.
     answered: BTreeSet<StreamId>,
 }
 
 impl Shell {
-    fn new(protocol: Protocol, limits: LimitsConfig) -> Self {
+    /// `grid`: HTTP/3 may race against what the upstream chooses of a mixed offer.
+    fn new(protocol: Protocol, grid: bool, limits: LimitsConfig) -> Self {
         let mut group = Group::new(GroupConfig { default: limits, ..GroupConfig::default() }, 7);
         let upstream = group.add_upstream(UpstreamConfig {
-            protocols: Protocols::Fixed(protocol),
+            protocols: if grid { Protocols::Mixed } else { Protocols::Fixed(protocol) },
+            http3: grid.then(|| Http3Config { connect_timeout: Duration::from_millis(70) }),
             connect_timeout: Duration::from_millis(100),
             idle_timeout: Some(Duration::from_millis(150)),
             queue_timeout: Some(Duration::from_millis(120)),
@@ -121,18 +125,19 @@ impl Shell {
         self.streams.iter().rev().nth(place).copied()
     }
 
-    fn connection(&self, place: usize) -> Option<ConnectionId> {
+    fn connection(&self, place: usize) -> Option<(ConnectionId, Protocol)> {
         self.connections.iter().rev().nth(place).copied()
     }
 
     fn put(&mut self, input: Input) {
         let now = self.now;
         match input {
-            Input::Request { safe, replayable, high } => {
+            Input::Request { safe, replayable, high, http3 } => {
                 self.tokens += 1;
                 let mut new = NewStream::new(self.tokens, self.upstream);
                 new.replayable = replayable;
                 new.method = if safe { MethodClass::Safe } else { MethodClass::Other };
+                new.http3 = tried(http3);
                 new.priority = if high { Priority::High } else { Priority::Default };
                 match self.group.request(now, new) {
                     Admission::Attached(id) | Admission::Queued(id) => self.streams.push(id),
@@ -170,15 +175,15 @@ impl Shell {
             | Input::Limit(place, _)
             | Input::Hint(place, _)
             | Input::Closed(place, _) => {
-                if let Some(id) = self.connection(place) {
-                    self.put_connection(id, input);
+                if let Some((id, protocol)) = self.connection(place) {
+                    self.put_connection(id, protocol, input);
                 }
             }
         }
     }
 
-    fn put_connection(&mut self, id: ConnectionId, input: Input) {
-        let (now, protocol) = (self.now, self.protocol);
+    fn put_connection(&mut self, id: ConnectionId, protocol: Protocol, input: Input) {
+        let now = self.now;
         match input {
             Input::EarlyData(_) => {
                 self.group.early_data_ready(now, id);
@@ -202,10 +207,17 @@ impl Shell {
         self.group.end_turn(self.now);
         while let Some(effect) = self.group.poll_effect() {
             match effect {
-                Effect::Connect { connection, .. } => self.connections.push(connection),
+                Effect::Connect { connection, offer, .. } => {
+                    let protocol = match offer {
+                        Offer::All => self.protocol,
+                        Offer::OnlyH1 => Protocol::H1,
+                        Offer::Http3 | Offer::Http3Alternate => Protocol::H3,
+                    };
+                    self.connections.push((connection, protocol));
+                }
                 Effect::Open { stream, .. } => assert!(!self.answered.contains(&stream), "5: opened after its answer"),
                 Effect::Fail { stream, .. } => assert!(self.answered.insert(stream), "5: answered twice"),
-                Effect::Reset { .. } | Effect::Close { .. } | Effect::UpstreamGone { .. } => {}
+                Effect::Reset { .. } | Effect::Close { .. } | Effect::Http3 { .. } | Effect::UpstreamGone { .. } => {}
             }
         }
         if let Err(broken) = self.group.check() {
@@ -228,11 +240,31 @@ impl Shell {
 }
 
 fn run(protocol: Protocol, limits: LimitsConfig, inputs: Vec<Input>) {
-    let mut shell = Shell::new(protocol, limits);
+    run_with(Shell::new(protocol, false, limits), inputs);
+}
+
+fn run_grid(protocol: Protocol, limits: LimitsConfig, inputs: Vec<Input>) {
+    run_with(Shell::new(protocol, true, limits), inputs);
+}
+
+fn run_with(mut shell: Shell, inputs: Vec<Input>) {
     for input in inputs {
         shell.put(input);
     }
     shell.finish();
+}
+
+/// How HTTP/3 is tried, if the upstream has it beside TCP.
+fn tried(kind: u8) -> Http3 {
+    let start = HeadStart { delay: Duration::from_millis(30), tcp_at_once: false, alternate: false };
+    match kind {
+        0 => Http3::Skip,
+        1 => Http3::Failed,
+        2 => Http3::Race(HeadStart { tcp_at_once: true, ..start }),
+        3 => Http3::Race(HeadStart { tcp_at_once: true, alternate: true, ..start }),
+        4 | 5 => Http3::Race(HeadStart { alternate: true, ..start }),
+        _ => Http3::Race(start),
+    }
 }
 
 fn tight() -> LimitsConfig {
@@ -262,6 +294,18 @@ proptest! {
     #[test]
     fn http_3_with_early_data_keeps_its_promises_under_any_inputs(inputs in collection::vec(inputs(), 1..120)) {
         run(Protocol::H3, LimitsConfig::default(), inputs);
+    }
+
+    #[test]
+    fn races_keep_their_promises_under_any_inputs(inputs in collection::vec(inputs(), 1..120)) {
+        run_grid(Protocol::H2, LimitsConfig::default(), inputs.clone());
+        run_grid(Protocol::H1, LimitsConfig::default(), inputs);
+    }
+
+    #[test]
+    fn races_keep_their_promises_under_tight_limits(inputs in collection::vec(inputs(), 1..120)) {
+        run_grid(Protocol::H2, tight(), inputs.clone());
+        run_grid(Protocol::H1, LimitsConfig { on_max_requests: OnMaxRequests::Reject, ..tight() }, inputs);
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! A new stream, and one that comes again: attached, queued or refused in the same turn.
 
+use alloc::vec::Vec;
+
 use super::Group;
 use crate::config::OnMaxRequests;
 use crate::id::{PoolId, StreamId, UpstreamId};
 use crate::limits::{LimitName, Place};
 use crate::outcome::{Admission, FailureReason, MethodClass, NewStream, Priority};
 use crate::pool::Pool;
+use crate::race::Http3;
 use crate::stats::Stat;
 use crate::stream::{Stream, Whereabouts};
 use crate::time::Instant;
 use crate::timer::Timer;
-use crate::upstream::{Gate, PoolKey};
+use crate::upstream::{Gate, Offer, PoolKey};
 
 use super::growth::Growth;
 
@@ -32,14 +35,19 @@ impl Group {
         }
         let early = upstream.config.h3.early_data && new.method == MethodClass::Safe;
         let default_timeout = upstream.config.queue_timeout;
-        let key = upstream.key_of_new(now, new.priority, new.key);
+        let http3 = if upstream.is_grid() { new.http3 } else { Http3::Skip };
+        let new = NewStream { http3, ..new };
+        let key = match http3 {
+            Http3::Race(_) => PoolKey { priority: new.priority, key: new.key, offer: Offer::Http3 },
+            Http3::Skip | Http3::Failed => upstream.key_of_new(now, new.priority, new.key),
+        };
         let pool = match self.pool_for(now, new.upstream, key) {
             Ok(pool) => pool,
             Err(reason) => return Admission::Refused(reason),
         };
         self.arrivals += 1;
         let id = self.streams.insert(Stream::new(&new, pool, self.arrivals, early, default_timeout));
-        match self.admit(now, id, false) {
+        match self.enter(now, id, false) {
             Ok(Placed::Attached) => Admission::Attached(id),
             Ok(Placed::Queued) => Admission::Queued(id),
             Err(reason) => {
@@ -61,9 +69,13 @@ impl Group {
             return Ok(*pool);
         }
         let priority = key.priority;
-        let place = match self.limits.take(LimitName::MaxConnectionPools, priority) {
-            Some(place) => place,
-            None => self.reclaim(now, upstream, priority)?,
+        let place = if self.shares_a_place(upstream, key) {
+            None
+        } else {
+            match self.limits.take(LimitName::MaxConnectionPools, priority) {
+                None => Some(self.reclaim(now, upstream, priority)?),
+                place => place,
+            }
         };
         let found = &mut self.upstreams[upstream];
         let mut pool = Pool::new(upstream, key, &found.config, place);
@@ -76,12 +88,44 @@ impl Group {
         Ok(id)
     }
 
-    /// Makes room for one more pool by the end of one without work.
+    /// The same for a stream that is known already: an upstream that was removed takes no new ones, but serves that on.
+    pub(super) fn pool_for_known(
+        &mut self,
+        now: Instant,
+        upstream: UpstreamId,
+        key: PoolKey,
+    ) -> Result<PoolId, FailureReason> {
+        if !self.upstreams[upstream].removed {
+            return self.pool_for(now, upstream, key);
+        }
+        let found = self.pools.iter().find(|(_, pool)| pool.upstream == upstream && pool.key == key).map(|(id, _)| id);
+        if let Some(pool) = found {
+            return Ok(pool);
+        }
+        let pool = self.pool_for(now, upstream, key)?;
+        self.drain_and_delete(now, pool);
+        Ok(pool)
+    }
+
+    /// Whether the pool would be one of a grid that has its place under `max_connection_pools`.
+    fn shares_a_place(&self, upstream: UpstreamId, key: PoolKey) -> bool {
+        self.grid_beside(upstream, key).any(|pool| !self.pools[pool].deleting)
+    }
+
+    /// Makes room for one more pool by the end of one without work; of a grid all go.
     fn reclaim(&mut self, now: Instant, upstream: UpstreamId, priority: Priority) -> Result<Place, FailureReason> {
         let pools = self.upstreams[upstream].pools.iter().filter(|(key, _)| key.priority == priority);
-        let without_work = pools.map(|(_, pool)| *pool).find(|pool| !self.pools[*pool].has_work());
-        if let Some(pool) = without_work {
-            self.destroy_pool(now, pool);
+        let mut families = pools.map(|(key, pool)| {
+            let mut family: Vec<PoolId> = self.grid_beside(upstream, *key).collect();
+            family.push(*pool);
+            family
+        });
+        let without_work = families.find(|family| family.iter().all(|pool| !self.pools[*pool].has_work()));
+        drop(families);
+        if let Some(family) = without_work {
+            for pool in family {
+                self.destroy_pool(now, pool);
+            }
             if let Some(place) = self.limits.take(LimitName::MaxConnectionPools, priority) {
                 return Ok(place);
             }
@@ -116,13 +160,12 @@ impl Group {
             }
         }
         let pool = &self.pools[pool_id];
-        let uncharged = !waits_for_place && pool.tally.ready > i64::from(pool.pending.len());
+        // The place of a leg is that of its stream.
+        let is_leg = self.streams[id].leg_of.is_some();
+        let uncharged = is_leg || (!waits_for_place && pool.tally.ready > i64::from(pool.pending.len()));
         let place = if uncharged { None } else { self.limits.take(LimitName::MaxPendingRequests, priority) };
         if place.is_none() && !uncharged {
-            self.stats.bump(Stat::RqOverflowPending);
-            self.stats.bump(Stat::RqPendingOverflow);
-            self.overflowed(priority, LimitName::MaxPendingRequests);
-            return Err(FailureReason::Overflow(LimitName::MaxPendingRequests));
+            return Err(self.pending_overflowed(priority));
         }
         self.enqueue(now, id, place, returning);
         if waits_for_place && !self.pools[pool_id].ready.is_empty() {
@@ -139,12 +182,21 @@ impl Group {
             self.overflowed(priority, LimitName::Shed);
         }
         self.dequeue(id);
-        self.stats.bump(Stat::RqCancelled);
+        if !is_leg {
+            self.stats.bump(Stat::RqCancelled);
+        }
         Err(refused)
     }
 
-    fn is_oldest_early(&self, pool: &Pool, arrival: u64) -> bool {
+    pub(super) fn is_oldest_early(&self, pool: &Pool, arrival: u64) -> bool {
         pool.pending.oldest_early().is_none_or(|oldest| self.streams[oldest].arrival > arrival)
+    }
+
+    pub(super) fn pending_overflowed(&mut self, priority: Priority) -> FailureReason {
+        self.stats.bump(Stat::RqOverflowPending);
+        self.stats.bump(Stat::RqPendingOverflow);
+        self.overflowed(priority, LimitName::MaxPendingRequests);
+        FailureReason::Overflow(LimitName::MaxPendingRequests)
     }
 
     pub(super) fn requests_overflowed(&mut self, priority: Priority) {
@@ -165,12 +217,14 @@ impl Group {
             pool.pending.push_new(&mut self.streams, id);
         }
         pool.tally.pending += 1;
-        self.rows[pool.priority.row()].pending += 1;
-        self.stats.bump(Stat::RqPendingTotal);
-        self.stats.bump(Stat::RqPendingActive);
+        if self.streams[id].leg_of.is_none() {
+            self.rows[pool.priority.row()].pending += 1;
+            self.stats.bump(Stat::RqPendingTotal);
+            self.stats.bump(Stat::RqPendingActive);
+        }
     }
 
-    /// Takes a stream out of the queue. It is in no place after this. Gives since when it waited.
+    /// Takes a stream out of the queue. It is in no place after this. Gives since when it waited; of a leg its race knows.
     pub(super) fn dequeue(&mut self, id: StreamId) -> Option<Instant> {
         let stream = &mut self.streams[id];
         let (pool_id, whereabouts) = (stream.pool, core::mem::replace(&mut stream.whereabouts, Whereabouts::Moving));
@@ -185,6 +239,9 @@ impl Group {
         let pool = &mut self.pools[pool_id];
         pool.pending.remove(&mut self.streams, id, returned);
         pool.tally.pending -= 1;
+        if self.streams[id].leg_of.is_some() {
+            return None;
+        }
         self.rows[pool.priority.row()].pending -= 1;
         self.stats.fall(Stat::RqPendingActive);
         Some(since)

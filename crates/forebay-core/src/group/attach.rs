@@ -8,6 +8,7 @@ use crate::event::{CloseCause, DrainReason, Event};
 use crate::id::{ConnectionId, PoolId, StreamId};
 use crate::limits::{LimitName, Place};
 use crate::outcome::{Class, FailureReason, Priority, Protocol, StreamFailure};
+use crate::race::{Earlier, Http3, Http3Verdict};
 use crate::stats::Stat;
 use crate::stream::{Attached, Whereabouts};
 use crate::time::Instant;
@@ -21,6 +22,10 @@ enum Served {
 impl Group {
     /// Contract 3.3.
     pub(super) fn attach(&mut self, now: Instant, id: StreamId, connection_id: ConnectionId, place: Place) {
+        let id = match self.streams[id].leg_of {
+            Some((stream, leg)) => self.won(now, id, stream, leg),
+            None => id,
+        };
         let connection = &mut self.connections[connection_id];
         let was = connection.state;
         debug_assert!(matches!(was, State::Ready | State::EarlyData), "only these take streams");
@@ -38,6 +43,10 @@ impl Group {
         let stream = &mut self.streams[id];
         stream.before = None;
         stream.after = next;
+        if stream.http3 == Http3::Failed {
+            stream.http3 = Http3::Skip;
+            self.effects.push_back(Effect::Http3 { upstream, verdict: Http3Verdict::Broken });
+        }
         stream.whereabouts = Whereabouts::Attached(Attached {
             connection: connection_id,
             place: Some(place),
@@ -129,7 +138,7 @@ impl Group {
             // It takes its turn with the other pools that wait for one.
             return;
         }
-        match self.upstreams[pool.upstream].config.protocols {
+        match pool.offer(&self.upstreams[pool.upstream].config) {
             Protocols::Fixed(Protocol::H2 | Protocol::H3) => self.serve(now, id),
             Protocols::Fixed(Protocol::H1) | Protocols::Mixed => {
                 if !pool.gained {
@@ -181,7 +190,7 @@ impl Group {
         }
         self.requests_overflowed(priority);
         let reason = FailureReason::Overflow(LimitName::MaxRequests);
-        self.fail(stream, StreamFailure { reason, class: Class::Unprocessed, connection: None }, false);
+        self.fail(now, stream, StreamFailure { reason, class: Class::Unprocessed, connection: None }, false);
         Served::Moved
     }
 
@@ -209,14 +218,36 @@ impl Group {
         }
     }
 
-    /// The stream ends with a failure, from wherever it is but a connection.
-    pub(super) fn fail(&mut self, id: StreamId, failure: StreamFailure, ejected: bool) {
-        if matches!(self.streams[id].whereabouts, Whereabouts::Queued { .. }) {
-            self.dequeue(id);
+    /// The stream ends with a failure, from wherever it is but a connection. Of a leg its race hears, and may go on.
+    pub(super) fn fail(&mut self, now: Instant, id: StreamId, failure: StreamFailure, ejected: bool) {
+        match self.streams[id].whereabouts {
+            Whereabouts::Queued { .. } => {
+                self.dequeue(id);
+            }
+            Whereabouts::Racing(_) => {
+                self.end_race(id);
+            }
+            Whereabouts::Moving | Whereabouts::Attached(_) | Whereabouts::Failing { .. } => {}
         }
+        if let Some((stream, leg)) = self.streams[id].leg_of {
+            self.streams.remove(id);
+            self.leg_failed(now, stream, leg, failure, ejected);
+        } else {
+            self.tell_failure(id, failure, None, ejected);
+        }
+    }
+
+    /// The stream is in no place: its caller is told.
+    pub(super) fn tell_failure(
+        &mut self,
+        id: StreamId,
+        failure: StreamFailure,
+        earlier: Option<Earlier>,
+        ejected: bool,
+    ) {
         let stream = &mut self.streams[id];
         debug_assert!(matches!(stream.whereabouts, Whereabouts::Moving), "a stream fails once, off its connection");
         stream.whereabouts = Whereabouts::Failing { ejected };
-        self.effects.push_back(Effect::Fail { stream: id, token: stream.token, failure });
+        self.effects.push_back(Effect::Fail { stream: id, token: stream.token, failure, earlier });
     }
 }

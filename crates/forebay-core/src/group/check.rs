@@ -8,12 +8,12 @@ use alloc::string::String;
 use super::Group;
 use crate::config::UNLIMITED;
 use crate::connection::{Connection, State};
-use crate::id::{ConnectionId, PoolId};
+use crate::id::{ConnectionId, PoolId, StreamId};
 use crate::limits::LimitName;
 use crate::outcome::Priority;
 use crate::pool::{Pool, Tally};
 use crate::stats::Stat;
-use crate::stream::Whereabouts;
+use crate::stream::{Stream, Whereabouts};
 use crate::timer::Timer;
 
 type Checked = Result<(), String>;
@@ -35,12 +35,16 @@ impl Group {
             self.check_pool(id, pool)?;
             connections += pool.connections.len();
             let row = &mut rows[pool.priority.row()];
-            row.pending += pool.tally.pending;
             row.active += pool.tally.active;
             row.free += pool.tally.free;
             row.capacity += pool.tally.capacity;
             row.connecting += pool.tally.connecting;
             row.ready += pool.tally.ready;
+        }
+        for (_, stream) in self.streams.iter().filter(|(_, stream)| stream.leg_of.is_none()) {
+            if matches!(stream.whereabouts, Whereabouts::Queued { .. } | Whereabouts::Racing(_)) {
+                rows[stream.priority.row()].pending += 1;
+            }
         }
         holds(rows == self.rows, || format!("2: rows {:?} are not their sums {rows:?}", self.rows))?;
         holds(connections == self.connections.len(), || {
@@ -126,7 +130,16 @@ impl Group {
         let (mut queued, mut attached) = (0_u64, 0_u64);
         for (id, stream) in self.streams.iter() {
             match &stream.whereabouts {
+                Whereabouts::Queued { .. } if stream.leg_of.is_some() => self.check_leg(id, stream)?,
                 Whereabouts::Queued { .. } => queued += 1,
+                Whereabouts::Racing(racing) => {
+                    queued += 1;
+                    let legs = racing.legs.iter().flatten();
+                    holds(
+                        legs.clone().count() > 0 && legs.clone().all(|leg| self.streams.get(*leg).is_some()),
+                        || format!("5: {id:?} races without legs"),
+                    )?;
+                }
                 Whereabouts::Attached(_) => attached += 1,
                 Whereabouts::Moving | Whereabouts::Failing { .. } => return Err(format!("5: {id:?} is lost")),
             }
@@ -136,11 +149,21 @@ impl Group {
         holds(says == is, || format!("4: the gauges say {says:?} queued, active, connected; there are {is:?}"))
     }
 
+    fn check_leg(&self, id: StreamId, stream: &Stream) -> Checked {
+        let known = stream.leg_of.is_some_and(|(of, leg)| {
+            let of = self.streams.get(of).map(|stream| &stream.whereabouts);
+            matches!(of, Some(Whereabouts::Racing(racing)) if racing.legs[leg.place()] == Some(id))
+        });
+        holds(known, || format!("5: {id:?} is the leg of nothing"))
+    }
+
     fn check_limits(&self) -> Checked {
         for priority in Priority::ALL {
             let limits = self.config.limits(priority);
             let of_row = |pool: &&Pool| pool.priority == priority;
             let pools: u32 = self.pools.iter().filter(|(_, pool)| of_row(pool)).map(|_| 1).sum();
+            let placed: u32 =
+                self.pools.iter().filter(|(_, pool)| of_row(pool) && pool.place.is_some()).map(|_| 1).sum();
             let connections: usize =
                 self.pools.iter().filter(|(_, pool)| of_row(pool)).map(|(_, pool)| pool.connections.len()).sum();
             let held = |limit| self.limits.gauge(limit, priority, 0).current;
@@ -149,7 +172,7 @@ impl Group {
                 String::from("10, 20: connection places")
             })?;
             holds(i64::from(held(LimitName::MaxRequests)) == row.active, || String::from("10, 20: request places"))?;
-            holds(held(LimitName::MaxConnectionPools) == pools, || String::from("10, 20: pool places"))?;
+            holds(held(LimitName::MaxConnectionPools) == placed, || String::from("10, 20: pool places"))?;
             holds(i64::from(held(LimitName::MaxPendingRequests)) <= row.pending, || {
                 String::from("10, 20: pending places")
             })?;
@@ -187,11 +210,14 @@ impl Group {
                     .connections
                     .get(id)
                     .is_some_and(|found| found.state == State::Draining && found.rest_timer.is_some()),
-                Timer::Queue(id) => {
-                    let stream = self.streams.get(id);
-                    stream
-                        .is_some_and(|stream| matches!(stream.whereabouts, Whereabouts::Queued { timer: Some(_), .. }))
-                }
+                Timer::Queue(id) => self.streams.get(id).is_some_and(|stream| match &stream.whereabouts {
+                    Whereabouts::Queued { timer, .. } => timer.is_some(),
+                    Whereabouts::Racing(racing) => racing.timer.is_some(),
+                    Whereabouts::Moving | Whereabouts::Attached(_) | Whereabouts::Failing { .. } => false,
+                }),
+                Timer::HeadStart(id) => self.streams.get(id).is_some_and(
+                    |stream| matches!(&stream.whereabouts, Whereabouts::Racing(racing) if racing.delay.is_some()),
+                ),
                 Timer::Backoff(id) => self.pools.get(id).is_some_and(|pool| pool.backoff_timer.is_some()),
             };
             holds(alive, || format!("14: {timer:?} belongs to nothing"))?;
@@ -200,10 +226,11 @@ impl Group {
             .connections
             .iter()
             .map(|(_, found)| usize::from(found.life_timer.is_some()) + usize::from(found.rest_timer.is_some()));
-        let of_streams = self
-            .streams
-            .iter()
-            .map(|(_, stream)| usize::from(matches!(stream.whereabouts, Whereabouts::Queued { timer: Some(_), .. })));
+        let of_streams = self.streams.iter().map(|(_, stream)| match &stream.whereabouts {
+            Whereabouts::Queued { timer, .. } => usize::from(timer.is_some()),
+            Whereabouts::Racing(racing) => usize::from(racing.timer.is_some()) + usize::from(racing.delay.is_some()),
+            Whereabouts::Moving | Whereabouts::Attached(_) | Whereabouts::Failing { .. } => 0,
+        });
         let of_pools = self.pools.iter().map(|(_, pool)| usize::from(pool.backoff_timer.is_some()));
         let owned: usize = of_connections.chain(of_streams).chain(of_pools).sum();
         holds(owned == self.timers.len(), || format!("14: {} timers, {owned} owned", self.timers.len()))

@@ -54,7 +54,9 @@ impl Group {
         let (birth, dialled) = (connection.birth, connection.dialled);
         self.recount(id, was, false);
         self.upstreams[upstream].connections -= 1;
-        self.pools[pool_id].connections.remove(&birth);
+        let pool = &mut self.pools[pool_id];
+        pool.connections.remove(&birth);
+        pool.trailing &= pool.is_dialling();
         self.count_close(cause, active);
         self.note(Event::Closed { connection: id, upstream, cause, active });
         if let CloseCause::Core(reason) = cause {

@@ -8,7 +8,7 @@ use crate::connection::State;
 use crate::effect::{CloseReason, Effect};
 use crate::event::{CloseCause, DrainReason, Event};
 use crate::id::{ConnectionId, PoolId, UpstreamId};
-use crate::outcome::{Class, FailureReason, Priority, Protocol, StreamFailure};
+use crate::outcome::{FailureReason, Priority, Protocol, StreamFailure};
 use crate::time::Instant;
 
 /// What a drain or a destruction is about.
@@ -40,8 +40,9 @@ impl Group {
             match mode {
                 DrainMode::Existing => self.drain_existing(now, pool),
                 DrainMode::ExistingNonMigratable => {
-                    let config = self.config_of(self.pools[pool].upstream);
-                    if config.protocols != Protocols::Fixed(Protocol::H3) || !config.h3.migrates {
+                    let found = &self.pools[pool];
+                    let config = self.config_of(found.upstream);
+                    if found.offer(config) != Protocols::Fixed(Protocol::H3) || !config.h3.migrates {
                         self.drain_existing(now, pool);
                     }
                 }
@@ -138,8 +139,11 @@ impl Group {
         }
         let pool = &self.pools[id];
         if pool.is_empty() {
-            let (upstream, priority) = (pool.upstream, pool.priority);
+            let (upstream, priority, key) = (pool.upstream, pool.priority, pool.key);
             self.remove_pool(id);
+            if self.is_of_living_grid(upstream, key) {
+                return;
+            }
             self.note(Event::PoolIdle { pool: id, upstream, priority });
         }
     }
@@ -168,11 +172,7 @@ impl Group {
     }
 
     pub(super) fn destroy_pool(&mut self, now: Instant, id: PoolId) {
-        let reason = FailureReason::LocalConnectionFailure;
-        let failure = StreamFailure { reason, class: Class::Unprocessed, connection: None };
-        while let Some(youngest) = self.pools[id].pending.youngest(&self.streams) {
-            self.fail(youngest, failure, false);
-        }
+        self.fail_all_waiting(now, id, FailureReason::LocalConnectionFailure);
         for connection in self.connections_of(id) {
             self.destroy_connection(now, connection);
         }
@@ -202,7 +202,7 @@ impl Group {
             } else {
                 let reason = FailureReason::LocalConnectionFailure;
                 let failure = StreamFailure { reason, class: attached.class_if_cut(), connection: Some(id) };
-                self.fail(stream, failure, false);
+                self.fail(now, stream, failure, false);
             }
         }
     }
@@ -211,7 +211,14 @@ impl Group {
         let Some(mut pool) = self.pools.remove(id) else { return };
         self.timers.disarm(&mut pool.backoff_timer);
         if let Some(place) = pool.place.take() {
-            self.limits.give_back(place);
+            // The rest of a grid has it on.
+            let others = self.grid_beside(pool.upstream, pool.key);
+            let others: Vec<PoolId> = others.filter(|other| self.pools[*other].deleting == pool.deleting).collect();
+            let has_one = others.iter().any(|other| self.pools[*other].place.is_some());
+            match others.first().copied().filter(|_| !has_one) {
+                Some(heir) => self.pools[heir].place = Some(place),
+                None => self.limits.give_back(place),
+            }
         }
         let key = pool.key;
         let upstream = &mut self.upstreams[pool.upstream];

@@ -8,10 +8,11 @@ use crate::event::{CloseCause, Event};
 use crate::id::{ConnectionId, PoolId, StreamId};
 use crate::limits::LimitName;
 use crate::outcome::{Class, FailureReason, MethodClass, Protocol, StreamEnd, StreamFailure};
+use crate::race::Http3;
 use crate::stats::Stat;
 use crate::stream::{Attached, Whereabouts};
 use crate::time::Instant;
-use crate::upstream::{Gate, PoolKey};
+use crate::upstream::{Gate, Offer, PoolKey};
 
 /// Times that a stream goes back to the queue because its connection was found closed. Source: the contract, 3.13.
 const MOST_REQUEUES: u8 = 3;
@@ -45,6 +46,14 @@ impl Group {
                 let (connection, opened) = (attached.connection, attached.opened);
                 self.cancel_attached(now, id, connection, opened, token);
             }
+            Whereabouts::Racing(_) => {
+                let left = self.end_race(id);
+                self.stats.bump(Stat::RqCancelled);
+                self.streams.remove(id);
+                for pool in left.into_iter().flatten() {
+                    self.close_excess(now, pool);
+                }
+            }
             Whereabouts::Moving => debug_assert!(false, "a stream is in a place between inputs"),
         }
     }
@@ -70,7 +79,7 @@ impl Group {
     }
 
     /// Contract 3.7: a connection that a cancelled stream had asked for and that the rest does not need.
-    fn close_excess(&mut self, now: Instant, id: PoolId) {
+    pub(super) fn close_excess(&mut self, now: Instant, id: PoolId) {
         let pool = &self.pools[id];
         let config = self.config_of(pool.upstream);
         if config.on_cancel == OnCancel::Keep {
@@ -128,7 +137,9 @@ impl Group {
                 self.streams.remove(id);
                 return;
             }
-            Whereabouts::Failing { .. } | Whereabouts::Queued { .. } | Whereabouts::Moving => return,
+            Whereabouts::Failing { .. } | Whereabouts::Queued { .. } | Whereabouts::Racing(_) | Whereabouts::Moving => {
+                return;
+            }
         };
         let connection = attached.connection;
         let is_h1 = self.connections[connection].is_h1();
@@ -209,7 +220,7 @@ impl Group {
     ) {
         if failure.reason == FailureReason::VersionRequired {
             let pool = &self.pools[self.streams[id].pool];
-            if !pool.key.only_h1 {
+            if pool.key.offer == Offer::All {
                 self.upstreams[pool.upstream].fallback.refused(now);
             }
         }
@@ -221,14 +232,14 @@ impl Group {
                 stream.risky_replays += 1;
             }
             let (token, pool) = (stream.token, stream.pool);
-            if self.admit(now, id, true).is_ok() {
+            if self.enter(now, id, true).is_ok() {
                 self.stats.bump(Stat::RqReplay);
                 self.note(Event::Replay { stream: id, token });
                 return;
             }
             self.look_at(pool);
         }
-        self.fail(id, failure, false);
+        self.fail(now, id, failure, false);
     }
 
     fn may_replay(&self, id: StreamId, attached: &Attached, failure: StreamFailure, answered: bool) -> bool {
@@ -256,21 +267,18 @@ impl Group {
             return true;
         }
         let pool = &self.pools[self.streams[id].pool];
-        let (upstream, key) = (pool.upstream, PoolKey { only_h1: true, ..pool.key });
-        let (mixed, removed) =
-            (pool.offer(self.config_of(upstream)) == Protocols::Mixed, self.upstreams[upstream].removed);
-        if !mixed {
+        let (upstream, key) = (pool.upstream, pool.key);
+        let key = if key.offer.is_http3() {
+            self.upstreams[upstream].key_of_new(now, key.priority, key.key)
+        } else if pool.offer(self.config_of(upstream)) == Protocols::Mixed {
+            PoolKey { offer: Offer::OnlyH1, ..key }
+        } else {
             return false;
-        }
-        // Those of a removed upstream take no new streams, but this is none.
-        let mut all = self.pools.iter();
-        let found = all.find(|(_, pool)| removed && pool.upstream == upstream && pool.key == key).map(|(id, _)| id);
-        drop(all);
-        let Some(other) = found.or_else(|| self.pool_for(now, upstream, key).ok()) else { return false };
-        if removed && found.is_none() {
-            self.drain_and_delete(now, other);
-        }
-        self.streams[id].pool = other;
+        };
+        let Ok(other) = self.pool_for_known(now, upstream, key) else { return false };
+        let stream = &mut self.streams[id];
+        stream.pool = other;
+        stream.http3 = Http3::Skip;
         true
     }
 
@@ -287,6 +295,13 @@ impl Group {
         }
         stream.requeues += 1;
         self.stats.bump(Stat::RqRequeued);
+        if let Http3::Race(start) = stream.http3 {
+            if let Err(reason) = self.race(now, id, start, true) {
+                let failure = StreamFailure { reason, class: Class::Unprocessed, connection: None };
+                self.fail(now, id, failure, false);
+            }
+            return;
+        }
         let place = self.limits.take(LimitName::MaxPendingRequests, priority);
         self.enqueue(now, id, place, true);
         // Another connection may be free already.

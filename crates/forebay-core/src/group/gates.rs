@@ -11,14 +11,14 @@ use super::drain::Scope;
 impl Group {
     /// The breaker's gate of one upstream. Shut: what waits fails with `GateShut`, new streams and replays are refused with it, nothing is
     /// created; what runs goes on.
-    pub fn gate(&mut self, _now: Instant, id: UpstreamId, gate: Gate) {
+    pub fn gate(&mut self, now: Instant, id: UpstreamId, gate: Gate) {
         let Some(upstream) = self.upstreams.get_mut(id) else {
             return;
         };
         upstream.gate = gate;
         if gate == Gate::Shut {
             for pool in self.pools_in(Scope::Upstream(id)) {
-                self.fail_queue(pool, FailureReason::GateShut);
+                self.fail_all_waiting(now, pool, FailureReason::GateShut);
             }
         }
     }
@@ -50,16 +50,26 @@ impl Group {
             if dialable {
                 self.grow_if_waiting(now, pool);
             } else if self.pools[pool].connections.is_empty() {
-                self.fail_queue(pool, FailureReason::LocalConnectionFailure);
+                self.fail_queue(now, pool, FailureReason::LocalConnectionFailure);
             }
         }
     }
 
-    /// Nobody can serve what waits.
-    pub(super) fn fail_queue(&mut self, id: PoolId, reason: FailureReason) {
+    /// The pool can serve nothing that waits in it.
+    pub(super) fn fail_queue(&mut self, now: Instant, id: PoolId, reason: FailureReason) {
         let failure = StreamFailure { reason, class: Class::Unprocessed, connection: None };
         while let Some(youngest) = self.pools[id].pending.youngest(&self.streams) {
-            self.fail(youngest, failure, false);
+            self.fail(now, youngest, failure, false);
+        }
+        self.look_at(id);
+    }
+
+    /// The same, and no other pool is to serve it either: a race is over with its leg.
+    pub(super) fn fail_all_waiting(&mut self, now: Instant, id: PoolId, reason: FailureReason) {
+        let failure = StreamFailure { reason, class: Class::Unprocessed, connection: None };
+        while let Some(youngest) = self.pools[id].pending.youngest(&self.streams) {
+            let stream = self.streams[youngest].leg_of.map_or(youngest, |(stream, _)| stream);
+            self.fail(now, stream, failure, false);
         }
         self.look_at(id);
     }

@@ -57,8 +57,11 @@ pub enum Ahead {
 }
 
 impl Group {
-    /// Builds a connection ahead of a next stream, if `predictive_preconnect_ratio` wants it. Whether it did.
+    /// Builds a connection ahead of a next stream, if `predictive_preconnect_ratio` wants it. Whether it did; not where HTTP/3 may race.
     pub fn preconnect(&mut self, now: Instant, upstream: UpstreamId, priority: Priority, ahead: Ahead) -> bool {
+        if self.upstreams.get(upstream).is_some_and(Upstream::is_grid) {
+            return false;
+        }
         let Some(pool) = self.pool_ahead(now, upstream, priority) else {
             return false;
         };
@@ -115,7 +118,7 @@ impl Group {
     /// A connection failed or retired: the pool may need another, for what waits or ahead of need.
     pub(super) fn replace(&mut self, now: Instant, id: PoolId) {
         if self.grow(now, id) == Growth::Undialable && self.pools[id].connections.is_empty() {
-            self.fail_queue(id, FailureReason::LocalConnectionFailure);
+            self.fail_queue(now, id, FailureReason::LocalConnectionFailure);
         }
     }
 
@@ -180,7 +183,9 @@ impl Group {
         let offer = pool.offer(&upstream.config);
         let mut connection = Connection::new(upstream_id, pool_id, offer, &upstream.config, self.births, now);
         connection.place = Some(place);
-        let connect_timeout = upstream.config.connect_timeout;
+        let beside_tcp = upstream.config.http3.filter(|_| pool.key.offer.is_http3());
+        let most = upstream.config.connect_timeout;
+        let connect_timeout = beside_tcp.map_or(most, |http3| http3.connect_timeout.min(most));
         let id = self.connections.insert(connection);
         let connection = &mut self.connections[id];
         connection.life_timer = Some(self.timers.arm(now, connect_timeout, Timer::Connect(id)));
@@ -188,6 +193,6 @@ impl Group {
         self.rows[pool.priority.row()].move_share(crate::connection::Share::default(), connection.share);
         self.stats.bump(Stat::CxTotal);
         self.stats.bump(Stat::CxActive);
-        self.effects.push_back(Effect::Connect { connection: id, upstream: upstream_id, only_h1: pool.key.only_h1 });
+        self.effects.push_back(Effect::Connect { connection: id, upstream: upstream_id, offer: pool.key.offer });
     }
 }

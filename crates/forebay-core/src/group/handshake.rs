@@ -7,6 +7,7 @@ use crate::effect::CloseReason;
 use crate::event::{CloseCause, Event};
 use crate::id::{ConnectionId, PoolId};
 use crate::outcome::{Class, ConnectFailure, ConnectFailureReason, Connected, FailureReason, Protocol, StreamFailure};
+use crate::race::Http3Verdict;
 use crate::stats::Stat;
 use crate::time::Instant;
 use crate::timer::Timer;
@@ -78,6 +79,7 @@ impl Group {
         let (idle, blocked) = (connection.active == 0, connection.concurrent == 0);
         self.recount(id, was, false);
         self.note(Event::Connected { connection: id, upstream, protocol });
+        self.http3_confirmed(pool);
         if blocked {
             self.blame(now, id);
         }
@@ -119,7 +121,9 @@ impl Group {
         reason: FailureReason,
         class: Class,
     ) {
-        let pool = self.connections[id].pool;
+        let found = &self.connections[id];
+        let (pool, upstream, early) = (found.pool, found.upstream, found.served > 0);
+        let (trailing, is_http3) = (self.pools[pool].trailing, self.pools[pool].key.offer.is_http3());
         self.stats.bump(Stat::CxConnectFail);
         if reason == FailureReason::Timeout {
             self.stats.bump(Stat::CxConnectTimeout);
@@ -127,13 +131,17 @@ impl Group {
         self.blame(now, id);
         // What went as early data ends first, so that the shell still knows the connection.
         self.close_and_cut(now, id, cause, reason);
-        self.purge(pool, StreamFailure { reason, class, connection: Some(id) });
+        self.purge(now, pool, StreamFailure { reason, class, connection: Some(id) });
+        if is_http3 && early {
+            self.verdict(upstream, Http3Verdict::EarlyDataFailed);
+        }
+        self.http3_trailed_off(pool, trailing);
         self.replace(now, pool);
         self.look_at(pool);
     }
 
     /// Fails the waiting streams that nothing under way can serve, newest first.
-    fn purge(&mut self, id: PoolId, failure: StreamFailure) {
+    fn purge(&mut self, now: Instant, id: PoolId, failure: StreamFailure) {
         let pool = &self.pools[id];
         let waiting = i64::from(pool.pending.len());
         let keep = match self.config_of(pool.upstream).on_connect_failure {
@@ -146,7 +154,7 @@ impl Group {
             let Some(youngest) = self.pools[id].pending.youngest(&self.streams) else {
                 break;
             };
-            self.fail(youngest, failure, true);
+            self.fail(now, youngest, failure, true);
         }
     }
 

@@ -16,17 +16,18 @@ impl Group {
                 Timer::Idle(connection) => self.idled_out(now, connection),
                 Timer::Duration(connection) => self.duration_reached(now, connection),
                 Timer::Drain(connection) => self.drained_too_long(now, connection),
-                Timer::Queue(stream) => self.queued_too_long(stream),
+                Timer::Queue(stream) => self.queued_too_long(now, stream),
+                Timer::HeadStart(stream) => self.head_start_over(now, stream),
                 Timer::Backoff(pool) => self.backoff_over(now, pool),
             }
         }
     }
 
-    fn queued_too_long(&mut self, id: StreamId) {
+    fn queued_too_long(&mut self, now: Instant, id: StreamId) {
         let pool = self.streams[id].pool;
         self.stats.bump(Stat::RqPendingTimeout);
         let reason = FailureReason::QueueTimeout;
-        self.fail(id, StreamFailure { reason, class: Class::Unprocessed, connection: None }, false);
+        self.fail(now, id, StreamFailure { reason, class: Class::Unprocessed, connection: None }, false);
         self.look_at(pool);
     }
 

@@ -106,7 +106,7 @@ impl Scene {
                     self.failed.push((stream, failure.reason, failure.class));
                     self.opened.remove(&stream);
                 }
-                Effect::Reset { .. } | Effect::UpstreamGone { .. } => {}
+                Effect::Reset { .. } | Effect::Http3 { .. } | Effect::UpstreamGone { .. } => {}
                 Effect::Close { connection, .. } => self.connections.retain(|open| *open != connection),
             }
         }

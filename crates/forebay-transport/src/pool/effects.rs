@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use forebay_core::{Class, CloseReason, ConnectionId, Effect, Event, FailureReason, Priority, StreamFailure};
+use forebay_core::{Class, CloseReason, ConnectionId, Effect, Event, FailureReason, Offer, Priority, StreamFailure};
 
 use super::Pool;
 use crate::connection::{Connection, Link};
@@ -41,7 +41,7 @@ impl Pool {
 
     fn act(self: &Rc<Self>, effect: Effect) {
         match effect {
-            Effect::Connect { connection, only_h1, .. } => self.connect(connection, only_h1),
+            Effect::Connect { connection, offer, .. } => self.connect(connection, offer == Offer::OnlyH1),
             Effect::Open { connection, stream, token } => {
                 let request = request_of(token);
                 self.shared.exchanges.with(request, |e| e.stream = stream);
@@ -65,6 +65,8 @@ impl Pool {
                     link.close();
                 }
             }
+            // No upstream has HTTP/3 beside TCP.
+            Effect::Http3 { .. } => {}
             Effect::UpstreamGone { .. } => {
                 self.closed.set(true);
                 self.alarm.borrow_mut().reset(self.shared.handle.now());

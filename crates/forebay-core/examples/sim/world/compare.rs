@@ -1,6 +1,6 @@
 //! The end of a turn: what the core says against what the model says.
 
-use forebay_core::{ConnectionId, Effect, Event, Group, LimitName, Priority, Stat, UpstreamId};
+use forebay_core::{ConnectionId, Effect, Event, Group, LimitName, Offer, Priority, Stat, UpstreamId};
 
 use super::World;
 use crate::model::{self, Told};
@@ -42,7 +42,8 @@ impl World {
             self.upstreams.iter().position(|known| *known == id).ok_or(format!("{effect:?} names a stranger"))
         };
         Ok(match effect {
-            Effect::Connect { connection, upstream: id, only_h1 } => {
+            Effect::Connect { connection, upstream: id, offer } => {
+                let only_h1 = offer == Offer::OnlyH1;
                 Told::Connect { birth: birth(connection)?, upstream: upstream(id)?, only_h1 }
             }
             Effect::Open { connection, token, stream } => {
@@ -54,6 +55,8 @@ impl World {
             Effect::Fail { token, failure, .. } => model::fail(token, failure.reason, failure.class),
             Effect::Reset { connection, token, .. } => Told::Reset { birth: birth(connection)?, token },
             Effect::Close { connection, reason } => model::close(birth(connection)?, reason),
+            // The upstreams of the model have no HTTP/3 beside TCP: `tests/grid.rs` is about that.
+            Effect::Http3 { .. } => return Err(format!("{effect:?} without a race")),
             Effect::UpstreamGone { upstream: id } => Told::Gone { upstream: upstream(id)? },
         })
     }

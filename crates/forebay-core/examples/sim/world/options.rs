@@ -51,6 +51,7 @@ pub fn upstream(dice: &mut Dice) -> UpstreamConfig {
             remember,
         },
         h3: H3Config { max_concurrent_streams: dice.of(&[1, 3, 100]), early_data: false, migrates: false },
+        http3: None,
         memory: dice.of(&[OriginMemory::default(), OriginMemory { h1: true, stream_limit: Some(2) }]),
     }
 }
