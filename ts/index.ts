@@ -15,6 +15,7 @@ export type {
   PoolOptions,
   RequestTimeouts,
   ResolverOptions,
+  RetryBudget,
   TlsOptions,
 } from './config/options.js'
 export type {
@@ -27,7 +28,9 @@ export type {
   PoolLimitsConfig,
   PoolProtocol,
   ResolverConfig,
+  RetryBudgetConfig,
 } from './config/parsed.js'
+export type { RetryCondition, RetryConfig, RetryContext, RetryOptions } from './config/retry.js'
 export type { TlsConfig } from './config/tls.js'
 export type { Attempt, Priority, Protocol } from './errors/attempt.js'
 export type { ErrorCode, ErrorKind, Flag, Phase, Retryable } from './errors/codes.js'

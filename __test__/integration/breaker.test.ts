@@ -1,10 +1,12 @@
 // A breaker over real upstreams: what waits in the core fails with it, nothing more is sent, and it closes when the upstream is back.
 
+import test from 'ava'
 import { BreakerError, type BreakerPolicy, type BreakerState, consecutiveFailures } from '../../ts/index.js'
-import { eachRunner } from '../support/each-runner.js'
+import { runChild } from '../support/child.js'
+import { eachRunner, RUNNERS } from '../support/each-runner.js'
 import { rejection } from '../support/rejection.js'
 import { ANSWER, WELL_BEHAVED } from '../support/script.js'
-import { startScripted } from '../support/upstream.js'
+import { startScripted, startTestkit } from '../support/upstream.js'
 
 const FAILURE = 'HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n'
 
@@ -69,3 +71,16 @@ eachRunner('nothing is sent while it is open, and it goes on when it closes', as
   const [only] = await upstream.connections()
   t.is(only?.requests, 2)
 })
+
+for (const runOn of RUNNERS) {
+  test(`${runOn}: a breaker that opens keeps no process alive`, async t => {
+    const upstream = await startTestkit()
+    t.teardown(() => upstream.stop())
+    const { code, stdout, stderr } = await runChild('breaker-exit', [upstream.origin, runOn])
+    t.is(code, 0, stderr)
+    t.true(JSON.parse(stdout).lived < ENDED_MS, stdout)
+  })
+}
+
+/** Far above what a process needs to end, and far below the time-outs that would end it. */
+const ENDED_MS = 5_000

@@ -52,3 +52,11 @@ test('tunnel', async t => {
   const expected = ['200 hello, far away', '101 hello', 'FB_PROXY_FAILED [ 403 ]', '']
   t.deepEqual((await run('tunnel', upstream.origin)).split('\n'), expected)
 })
+
+test('retries-and-breaker', async t => {
+  const upstream = await startTestkit()
+  t.teardown(() => upstream.stop())
+  const again = ['again after 503', 'answered 503 after 2 attempts']
+  const expected = [...again, ...again, ...again, 'breaker: closed to open', 'refused FB_BREAKER_OPEN', '']
+  t.deepEqual((await run('retries-and-breaker', upstream.origin)).split('\n').sort(), expected.sort())
+})

@@ -76,6 +76,9 @@ export class Notes implements ExchangeSink {
   replayed(code: number, connection: NativeConnection | null, micros: number): void {
     this.seen.push(['replayed', code, connection?.id ?? null, micros])
   }
+  retry(granted: boolean): void {
+    this.seen.push(['retry', granted])
+  }
   stopped(): void {
     this.seen.push(['stopped'])
   }

@@ -4,6 +4,7 @@ import {
   body,
   bodyFlag,
   connected,
+  counted,
   credit,
   data,
   dataFlag,
@@ -19,9 +20,11 @@ import {
   replayed,
   request,
   requestFlag,
+  requestRetry,
   requestTimeouts,
   response,
   responseFlag,
+  retryFlag,
   special,
   submitKind,
   taken,
@@ -49,6 +52,8 @@ export type Submission =
       readonly flags: number
       /** In the order of the layout; null: no section. */
       readonly timeouts: readonly number[] | null
+      /** The wait before a retry in ms; null: it is none. */
+      readonly backoff: number | null
     }
   | {
       readonly type: 'body'
@@ -61,6 +66,7 @@ export type Submission =
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'pool-close'; readonly id: number }
   | { readonly type: 'pool-destroy'; readonly id: number }
+  | { readonly type: 'counted'; readonly id: number; readonly what: number }
   | { readonly type: 'gate'; readonly id: number; readonly shut: boolean }
   | { readonly type: 'pool-drain'; readonly id: number }
   | { readonly type: 'credit'; readonly id: number; readonly bytes: number }
@@ -102,6 +108,11 @@ function readSubmission(bytes: Uint8Array, get: (index: number) => number, given
         timeouts = Array.from({ length: requestTimeouts.WORDS }, (_, index) => get(request.WORDS + index))
         from += requestTimeouts.WORDS * 4
       }
+      let backoff: number | null = null
+      if ((flags & requestFlag.RETRY) !== 0) {
+        backoff = get(from / 4 + requestRetry.BACKOFF)
+        from += requestRetry.WORDS * 4
+      }
       const take = (count: number): Uint8Array => {
         if (from + count > bytes.length) throw new Error('a part reaches beyond its record')
         const part = bytes.slice(from, from + count)
@@ -129,6 +140,7 @@ function readSubmission(bytes: Uint8Array, get: (index: number) => number, given
         idempotent: (flags & requestFlag.IDEMPOTENT) !== 0,
         flags: flags & ~(requestFlag.HIGH | requestFlag.IDEMPOTENT | requestFlag.GIVEN),
         timeouts,
+        backoff,
       }
     }
     case submitKind.BODY: {
@@ -150,6 +162,9 @@ function readSubmission(bytes: Uint8Array, get: (index: number) => number, given
       return { type: 'credit', id, bytes: get(credit.BYTES) }
     case submitKind.GATE:
       return { type: 'gate', id, shut: (flags & gateFlag.SHUT) !== 0 }
+    case submitKind.COUNTED:
+      if (bytes.length !== counted.WORDS * 4) throw new Error('COUNTED has another length')
+      return { type: 'counted', id, what: get(counted.WHAT) }
     case submitKind.CANCEL:
       return { type: 'cancel', id }
     case submitKind.POOL_CLOSE:
@@ -278,6 +293,10 @@ export function peerEndedRecord(id: number): Uint8Array {
 
 export function stoppedRecord(id: number): Uint8Array {
   return record(deliverKind.STOPPED, 0, [id])
+}
+
+export function retryRecord(id: number, granted: boolean): Uint8Array {
+  return record(deliverKind.RETRY, granted ? retryFlag.GRANTED : 0, [id])
 }
 
 export function replayedRecord(id: number, code: number, connection: number, micros: number): Uint8Array {

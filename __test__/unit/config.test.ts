@@ -105,6 +105,9 @@ const limitsOf = (path: string): Row[] => [
   limit(`${path}.maxRequests`, 1024),
   choice(`${path}.onMaxRequests`, ['reject', 'queue']),
   limit(`${path}.maxConnectionPools`, Number.POSITIVE_INFINITY),
+  { ...limit(`${path}.maxRetries`, 0), unset: null },
+  whole(`${path}.retryBudget.percent`, 20, 0, 100),
+  limit(`${path}.retryBudget.minConcurrency`, 3),
 ]
 
 const lookup = () => Promise.resolve([])
@@ -256,6 +259,7 @@ const ROWS: readonly Row[] = [
   whole('bounds.maxRequestHeadSize', 65_536, 0, 262_144),
   whole('bounds.maxRequestHeadFields', 100, 0, 10_000),
   { path: 'breaker', unset: null, good: [[null, null]], bad: [1, 'x', true, () => null] },
+  { path: 'retry', unset: null, good: [[null, null]], bad: [1, 'x', true, [], () => null] },
   choice('replay', ['idempotent', 'unprocessed', 'none']),
   whole('bodyBuffer', 262_144, 16_384, 2_147_483_647),
   limit('maxReadSize', 67_108_864),
@@ -351,10 +355,24 @@ for (const group of [
 }
 
 test('options that do not work yet are unknown', t => {
-  for (const key of ['http3', 'retry', 'proxy', 'scope', 'replayBuffer']) {
+  for (const key of ['http3', 'proxy', 'scope', 'replayBuffer']) {
     t.throws(() => parse({ [key]: undefined }), { instanceOf: ConfigError, message: /unknown option/ }, key)
   }
-  t.throws(() => parse({ limits: { maxRetries: 1 } }), { message: /limits\.maxRetries: unknown option/ })
+})
+
+test('a number of retries stands in for the budget, unless that is set', t => {
+  const limits = (given: object) => {
+    const parsed = parsePool('https://a.test', { limits: given }, TWO_CPUS)
+    const { maxRetries, retryBudget } = nativeConfig(parsed, [], () => Uint8Array.of()).limits.default
+    return [maxRetries, retryBudget]
+  }
+  t.deepEqual(limits({ maxRetries: 7 }), [7, null])
+  t.deepEqual(limits({ maxRetries: Number.POSITIVE_INFINITY }), [4_294_967_295, null])
+  t.deepEqual(limits({ maxRetries: 7, retryBudget: {} }), [0, { percent: 20, minConcurrency: 3 }])
+  t.deepEqual(limits({ retryBudget: { percent: 0, minConcurrency: Number.POSITIVE_INFINITY } }), [
+    0,
+    { percent: 0, minConcurrency: 4_294_967_295 },
+  ])
 })
 
 test('a polluted prototype changes nothing', t => {
@@ -466,6 +484,8 @@ test('what crosses has every field, and a number for unlimited', t => {
     maxRequests: 1024,
     onMaxRequests: 'reject',
     maxConnectionPools: 4_294_967_295,
+    maxRetries: 0,
+    retryBudget: { percent: 20, minConcurrency: 3 },
   } as const
   t.deepEqual(native, {
     name: 'https://a.test:8443',

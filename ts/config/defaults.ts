@@ -26,6 +26,10 @@ export const MAX_PENDING_REQUESTS = 1024
 export const MAX_REQUESTS = 1024
 /** Envoy, `CircuitBreakers.Thresholds.max_connection_pools`: unlimited when unset. */
 export const MAX_CONNECTION_POOLS: number = Number.POSITIVE_INFINITY
+/** Envoy, `CircuitBreakers.Thresholds.RetryBudget.budget_percent`: 20 %. */
+export const RETRY_BUDGET_PERCENT = 20
+/** Envoy, `CircuitBreakers.Thresholds.RetryBudget.min_retry_concurrency`: 3. */
+export const RETRY_BUDGET_MIN = 3
 /** Envoy, `per_host_thresholds`: unlimited when unset. */
 export const PER_HOST_MAX_CONNECTIONS: number = Number.POSITIVE_INFINITY
 
@@ -47,6 +51,13 @@ export const DRAIN_TIMEOUT_MS = 0
 export const CONNECT_BACKOFF_BASE_MS = 25
 /** Envoy, retry back-off: ten times the base. */
 export const CONNECT_BACKOFF_MAX_MS = 250
+/** Envoy, `RetryPolicy.num_retries`: 1. */
+export const RETRY_ATTEMPTS = 1
+/** Envoy, `RetryBackOff.base_interval`: 25 ms when unset. */
+export const RETRY_BACKOFF_BASE_MS = 25
+/** Envoy, `RetryBackOff.max_interval`: ten times the base when unset. */
+export const RETRY_BACKOFF_MAX_MS = 250
+
 /** Envoy, `PreconnectPolicy.per_upstream_preconnect_ratio`: 1 when unset, at most 3. */
 export const PRECONNECT_RATIO = 1
 export const MAX_PRECONNECT_RATIO = 3

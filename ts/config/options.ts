@@ -5,6 +5,7 @@
 // Used by callers and by `parse.ts`. Not here: the parsed form (`parsed.ts`).
 
 import type { BreakerPolicy } from './breaker.js'
+import type { RetryOptions } from './retry.js'
 
 /**
  * Limits in time, of every request of the pool or of one request. The first to run out ends the request, with a code of its own. They
@@ -77,6 +78,30 @@ export interface Limits {
    * @default Infinity
    */
   readonly maxConnectionPools?: number | undefined
+  /**
+   * Retries under way at once, those that wait for their turn included. `0`: none.
+   * @default unset: `retryBudget` holds
+   */
+  readonly maxRetries?: number | undefined
+  /**
+   * Retries under way at once, as a share of the requests that are in flight or wait; wins over `maxRetries`.
+   * @default 20 %, at least 3, unless `maxRetries` is set
+   */
+  readonly retryBudget?: RetryBudget | undefined
+}
+
+/** How many retries may be under way, as a share. */
+export interface RetryBudget {
+  /**
+   * In percent, 0 to 100.
+   * @default 20
+   */
+  readonly percent?: number | undefined
+  /**
+   * However few requests there are, so many retries may be under way.
+   * @default 3
+   */
+  readonly minConcurrency?: number | undefined
 }
 
 /** The limits of priority `default`, and in `high` those of the other. */
@@ -366,6 +391,11 @@ export interface PoolOptions extends RequestTimeouts {
    * @default null
    */
   readonly breaker?: BreakerPolicy | null | undefined
+  /**
+   * Which attempts are repeated, and how. A request may have its own.
+   * @default null
+   */
+  readonly retry?: RetryOptions | null | undefined
   /**
    * What the pool itself may send again, before any response head: what the upstream cannot have processed, and of idempotent
    * requests those that met a connection which was just closed; only the former; nothing.

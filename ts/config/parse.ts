@@ -4,7 +4,7 @@
 // Used by `pool/native-pool.ts`. Not here: single groups (`limits.ts` and others), single values (`read.ts`), numbers (`defaults.ts`).
 
 import { ConfigError } from '../errors/errors.js'
-import type { NativeAddress, NativeLimits, NativePoolConfig } from '../native/dto.js'
+import type { NativeAddress, NativeLimits, NativePoolConfig, NativeRetryBudget } from '../native/dto.js'
 import { UNLIMITED } from '../native/dto.js'
 import { parseBounds } from './bounds.js'
 import { parseBreaker } from './breaker.js'
@@ -13,9 +13,10 @@ import * as defaults from './defaults.js'
 import { parseHttp2, parseProtocols } from './http2.js'
 import { parseLimits } from './limits.js'
 import { type Origin, parseOrigin } from './origin.js'
-import type { LimitsConfig, PoolConfig } from './parsed.js'
+import type { LimitsConfig, PoolConfig, RetryBudgetConfig } from './parsed.js'
 import { fieldsOf, readChoice, readLimit, readMs, readText, readWhole } from './read.js'
 import { parseResolver } from './resolver.js'
+import { parseRetry } from './retry.js'
 import { parseTls, type TlsFiles } from './tls.js'
 
 /** What of the process decides about `runOn`. */
@@ -43,6 +44,7 @@ const KNOWN = [
   'resolver',
   'bounds',
   'breaker',
+  'retry',
   'queueTimeout',
   'headersTimeout',
   'bodyIdleTimeout',
@@ -83,6 +85,7 @@ export function parsePool(givenOrigin: unknown, options: unknown, environment: E
     resolver: parseResolver(fields['resolver']),
     bounds: parseBounds(fields['bounds']),
     breaker: parseBreaker(fields['breaker']),
+    retry: parseRetry(fields['retry']),
     queueTimeout: readMs('queueTimeout', fields['queueTimeout'], defaults.QUEUE_TIMEOUT_MS),
     headersTimeout: readMs('headersTimeout', fields['headersTimeout'], defaults.HEADERS_TIMEOUT_MS),
     bodyIdleTimeout: readMs('bodyIdleTimeout', fields['bodyIdleTimeout'], defaults.BODY_IDLE_TIMEOUT_MS),
@@ -181,7 +184,13 @@ function nativeLimits(limits: LimitsConfig): NativeLimits {
     maxRequests: nativeCount(limits.maxRequests),
     onMaxRequests: limits.onMaxRequests,
     maxConnectionPools: nativeCount(limits.maxConnectionPools),
+    maxRetries: nativeCount(limits.maxRetries ?? 0),
+    retryBudget: nativeBudget(limits.retryBudget),
   }
+}
+
+function nativeBudget(budget: RetryBudgetConfig | null): NativeRetryBudget | null {
+  return budget === null ? null : { ...budget, minConcurrency: nativeCount(budget.minConcurrency) }
 }
 
 function nativeCount(limit: number): number {

@@ -4,6 +4,7 @@
 
 import type { BreakerPolicy } from './breaker.js'
 import type { Lookup } from './options.js'
+import type { RetryConfig } from './retry.js'
 import type { TlsConfig } from './tls.js'
 
 export interface LimitsConfig {
@@ -12,6 +13,14 @@ export interface LimitsConfig {
   readonly maxRequests: number
   readonly onMaxRequests: 'reject' | 'queue'
   readonly maxConnectionPools: number
+  /** Null exactly where `retryBudget` holds. */
+  readonly maxRetries: number | null
+  readonly retryBudget: RetryBudgetConfig | null
+}
+
+export interface RetryBudgetConfig {
+  readonly percent: number
+  readonly minConcurrency: number
 }
 
 export interface PoolLimitsConfig extends LimitsConfig {
@@ -88,6 +97,7 @@ export interface PoolConfig {
   readonly resolver: ResolverConfig
   readonly bounds: BoundsConfig
   readonly breaker: BreakerPolicy | null
+  readonly retry: RetryConfig | null
   readonly queueTimeout: number
   readonly headersTimeout: number
   readonly bodyIdleTimeout: number

@@ -1,5 +1,5 @@
 // What was tried for a request, and in which protocol. The lowest types of the package: errors and responses carry them.
-// Used by `errors.ts` and `response/`. Not here: when a try may be repeated (the core, later `request/retry.ts`).
+// Used by `errors.ts` and `response/`. Not here: when a try may be repeated (the core, `request/retry.ts`).
 
 import type { ErrorCode } from './codes.js'
 
@@ -30,6 +30,12 @@ export function endpointText(address: string, port: number): string {
 export function replayedAttempt(endpoint: string | null, code: ErrorCode, durationMs: number): Attempt {
   // biome-ignore lint/suspicious/noThenProperty: as below.
   return { type: 'failure', endpoint, code, durationMs, then: 'replay' }
+}
+
+/** A try after which the request was sent again, as a policy said. */
+export function retriedAttempt(attempt: Attempt): Attempt {
+  // biome-ignore lint/suspicious/noThenProperty: as below.
+  return attempt.type === 'failure' && attempt.then === 'gave-up' ? { ...attempt, then: 'retry' } : attempt
 }
 
 /** A try that failed and was the last one. */

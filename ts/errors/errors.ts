@@ -83,6 +83,14 @@ function isInstance(made: unknown, value: unknown): boolean {
   return kind === null ? typeof found === 'string' : found === kind
 }
 
+/** Says more of an error that nobody has seen yet: it is the last word on a request of several attempts. */
+export function amend(
+  error: ForebayError,
+  more: { readonly flags?: readonly string[]; readonly retryable?: Retryable },
+): void {
+  Object.assign<object, object>(error, more)
+}
+
 const NO_ATTEMPTS: readonly Attempt[] = Object.freeze([])
 
 /** A limit is met: refused at once, nothing was sent. */

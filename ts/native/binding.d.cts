@@ -82,6 +82,8 @@ export interface NativeLimits {
   maxRequests: number
   onMaxRequests: string
   maxConnectionPools: number
+  maxRetries: number
+  retryBudget: NativeRetryBudget | null
 }
 
 /** Limits of the pool. */
@@ -122,6 +124,12 @@ export interface NativePoolConfig {
   bodyBuffer: number
   drainVanished: boolean
   http2: NativeHttp2
+}
+
+/** How many retries may be under way, as a share of the requests; wins over `max_retries`. */
+export interface NativeRetryBudget {
+  percent: number
+  minConcurrency: number
 }
 
 /** Time-outs of a request. */

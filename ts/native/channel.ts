@@ -185,6 +185,11 @@ export class Channel implements DeliverySink {
     this.#control(submitKind.POOL_DRAIN, pool, 0)
   }
 
+  /** For the counters of a pool: a retry succeeded; 1: none was left. */
+  count(pool: number, what: 0 | 1): void {
+    this.#control(submitKind.COUNTED, pool, what)
+  }
+
   #control(kind: number, subject: number, bytes: number): void {
     if (this.#broken !== null) return
     if (this.#busy) {
@@ -335,6 +340,11 @@ export class Channel implements DeliverySink {
 
   replayed(id: number, code: number, connection: number, micros: number): void {
     this.#under(id).replayed(code, this.#connections.get(connection) ?? null, micros)
+  }
+
+  retry(id: number, granted: boolean): void {
+    const exchange = granted ? this.#under(id) : this.#ended(id)
+    exchange.retry(granted)
   }
 
   stopped(id: number): void {

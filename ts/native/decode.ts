@@ -21,6 +21,7 @@ import {
   replayed,
   response,
   responseFlag,
+  retryFlag,
   special,
   taken,
   word,
@@ -72,6 +73,8 @@ export interface DeliverySink {
   peerEnded(id: number): void
   /** An attempt failed with the code of this index, and the request was sent again. */
   replayed(id: number, code: number, connection: number, micros: number): void
+  /** Whether a retry may be; refused, it has ended. */
+  retry(id: number, granted: boolean): void
   /** No more of the request body is wanted. */
   stopped(id: number): void
   /** `failure.connection` is null still; `connection` is its number, 0 for none. */
@@ -178,6 +181,9 @@ export class Slab {
         sink.replayed(subject, words[w + replayed.CODE] as number, connection, words[w + replayed.MICROS] as number)
         return
       }
+      case deliverKind.RETRY:
+        sink.retry(subject, ((kind >>> KIND_BITS) & retryFlag.GRANTED) !== 0)
+        return
       case deliverKind.STOPPED:
         sink.stopped(subject)
         return

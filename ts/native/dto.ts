@@ -99,6 +99,14 @@ export interface NativeLimits {
   readonly maxRequests: number
   readonly onMaxRequests: 'reject' | 'queue'
   readonly maxConnectionPools: number
+  readonly maxRetries: number
+  /** Null: `maxRetries` holds. */
+  readonly retryBudget: NativeRetryBudget | null
+}
+
+export interface NativeRetryBudget {
+  readonly percent: number
+  readonly minConcurrency: number
 }
 
 export interface NativeLimitsConfig {

@@ -10,6 +10,7 @@ import {
   plain,
   request,
   requestFlag,
+  requestRetry,
   requestTimeouts,
   special,
   submitKind,
@@ -43,6 +44,8 @@ export interface SourceExtras {
   readonly waitsForContinue: boolean
   readonly mayHaveTrailers: boolean
   readonly tunnel: 'connect' | 'upgrade' | null
+  /** The wait before a retry, in ms; -1: it is none. */
+  readonly backoff: number
   /** Null: all are the pool's. */
   readonly timeouts: SourceTimeouts | null
 }
@@ -66,6 +69,7 @@ export const SUBMIT_BYTES = 1_048_576
 const REQUEST_BYTES: number = request.WORDS * 4
 const BODY_BYTES: number = bodyWord.WORDS * 4
 const TIMEOUTS_BYTES: number = requestTimeouts.WORDS * 4
+const RETRY_BYTES: number = requestRetry.WORDS * 4
 const KIND_BITS = 8
 /** UTF-8 needs at most this many bytes for a UTF-16 unit. */
 const MAX_UTF8_BYTES = 3
@@ -101,7 +105,7 @@ export class SubmitBuffer {
 
   /** Whether `size` bytes of a request's head fit, and its body if that goes through here. */
   fits(size: number, body: string | Uint8Array | null): boolean {
-    let needed = REQUEST_BYTES + TIMEOUTS_BYTES + size
+    let needed = REQUEST_BYTES + TIMEOUTS_BYTES + RETRY_BYTES + size
     if (body !== null) needed += Math.min(body.length * (typeof body === 'string' ? MAX_UTF8_BYTES : 1), GIVEN_BYTES)
     return this.#at + needed <= SUBMIT_BYTES
   }
@@ -110,8 +114,7 @@ export class SubmitBuffer {
   request(id: number, pool: number, source: RequestSource, grant: number): void {
     const { extras } = source
     const at = this.#at
-    const hasTimeouts = extras !== null && extras.timeouts !== null
-    const bytesAt = at + REQUEST_BYTES + (hasTimeouts ? TIMEOUTS_BYTES : 0)
+    const bytesAt = at + REQUEST_BYTES + (extras === null ? 0 : sectionBytes(extras))
     const bodyAt = source.write(this.bytes, bytesAt)
     let here = 0
     let total: number = special.BODY_NONE
@@ -146,7 +149,7 @@ export class SubmitBuffer {
       (source.idempotent ? requestFlag.IDEMPOTENT : 0)
     if (extras !== null) {
       flags |= flagsOf(extras)
-      if (extras.timeouts !== null) writeTimeouts(words, w + request.WORDS, extras.timeouts)
+      writeSections(words, w + request.WORDS, extras)
     }
     words[w + word.KIND] = submitKind.REQUEST | (flags << KIND_BITS)
     words[w + word.SUBJECT] = id
@@ -210,10 +213,10 @@ export class SubmitBuffer {
     this.#growing = -1
   }
 
-  /** `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `POOL_DRAIN`, `GATE` with its flags, or `CREDIT` (with `bytes`); false where it does not fit. */
-  control(kind: number, subject: number, bytes: number): boolean {
-    const isCredit = kind === submitKind.CREDIT
-    const length = (isCredit ? credit.WORDS : plain.WORDS) * 4
+  /** `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `POOL_DRAIN`, `GATE` with its flags, or, with a number, `CREDIT` or `COUNTED`; false where it does not fit. */
+  control(kind: number, subject: number, number: number): boolean {
+    const hasNumber = kind === submitKind.CREDIT || kind === submitKind.COUNTED
+    const length = (hasNumber ? credit.WORDS : plain.WORDS) * 4
     const at = this.#at
     if (at + length > SUBMIT_BYTES) return false
     const words = this.#words
@@ -221,7 +224,8 @@ export class SubmitBuffer {
     words[w + word.LENGTH] = length
     words[w + word.KIND] = kind
     words[w + word.SUBJECT] = subject
-    if (isCredit) words[w + credit.BYTES] = bytes
+    // Both have it at the same place.
+    if (hasNumber) words[w + credit.BYTES] = number
     this.#at = at + length
     this.#growing = -1
     return true
@@ -236,7 +240,19 @@ function flagsOf(extras: SourceExtras): number {
   if (extras.mayHaveTrailers) flags |= requestFlag.TRAILERS
   if (extras.tunnel !== null) flags |= extras.tunnel === 'connect' ? requestFlag.TUNNEL : requestFlag.UPGRADE
   if (extras.timeouts !== null) flags |= requestFlag.TIMEOUTS
+  if (extras.backoff !== -1) flags |= requestFlag.RETRY
   return flags
+}
+
+/** What stands between the words of a request and its bytes. */
+function sectionBytes({ timeouts, backoff }: SourceExtras): number {
+  return (timeouts === null ? 0 : TIMEOUTS_BYTES) + (backoff === -1 ? 0 : RETRY_BYTES)
+}
+
+function writeSections(words: Uint32Array, from: number, { timeouts, backoff }: SourceExtras): void {
+  if (timeouts !== null) writeTimeouts(words, from, timeouts)
+  const retryFrom = timeouts === null ? from : from + requestTimeouts.WORDS
+  if (backoff !== -1) words[retryFrom + requestRetry.BACKOFF] = backoff
 }
 
 function writeTimeouts(words: Uint32Array, w: number, timeouts: SourceTimeouts): void {

@@ -28,6 +28,8 @@ export const submitKind = {
   GATE: 7,
   /** The connections of this pool take no more requests; new ones are made as needed. */
   POOL_DRAIN: 8,
+  /** Something that only policy sees, for the counters of a pool. */
+  COUNTED: 9,
 } as const
 
 /** Flags of `GATE`. */
@@ -36,7 +38,7 @@ export const gateFlag = {
   SHUT: 1,
 } as const
 
-/** Words of `REQUEST` after the common ones; then, with `TIMEOUTS`, those of `request_timeouts`; then the bytes of method, path, head, body, one after another. */
+/** Words of `REQUEST` after the common ones; then, with `TIMEOUTS`, those of `request_timeouts`, and with `RETRY` those of `request_retry`; then the bytes of method, path, head, body, one after another. */
 export const request = {
   /** Pool. */
   POOL: 3,
@@ -78,6 +80,8 @@ export const requestFlag = {
   TRAILERS: 256,
   /** The body came by `Channel.give`: none of it is in this record. */
   GIVEN: 512,
+  /** Another try of a request that failed, if limit or budget allow: `RETRY` says whether. The words of `request_retry` are there. */
+  RETRY: 1024,
 } as const
 
 /** Words of the section of time-outs, from its begin, each in ms: 0 is off, `POOL_TIMEOUT` what the pool has. */
@@ -100,6 +104,14 @@ export const requestTimeouts = {
   PER_TRY_IDLE: 7,
   /** Length of the section in words. */
   WORDS: 8,
+} as const
+
+/** Words of the section of a retry, from its begin. */
+export const requestRetry = {
+  /** Wait before it, in ms; its total time-out runs meanwhile. */
+  BACKOFF: 0,
+  /** Length of the section in words. */
+  WORDS: 1,
 } as const
 
 /** Numbers with a meaning of their own. */
@@ -136,13 +148,21 @@ export const credit = {
   WORDS: 4,
 } as const
 
-/** Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE`, `POOL_DRAIN`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`. */
+/** Words of `COUNTED` after the common ones. */
+export const counted = {
+  /** 0: a retry succeeded; 1: there would have been another, but none was left. */
+  WHAT: 3,
+  /** Length of the record in words. */
+  WORDS: 4,
+} as const
+
+/** Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE`, `POOL_DRAIN`, `POOL_CLOSED`, `PEER_ENDED`, `STOPPED` and `RETRY`. */
 export const plain = {
   /** Length of the record in words. */
   WORDS: 3,
 } as const
 
-/** Kinds of delivery, native to JavaScript. `RESPONSE` with `COMPLETE`, `END` and `FAIL` are terminal: the number is free. */
+/** Kinds of delivery, native to JavaScript. `RESPONSE` with `COMPLETE`, `END`, `FAIL` and a refused `RETRY` are terminal: the number is free. */
 export const deliverKind = {
   /** Head of a response, with its whole body where `COMPLETE` is set. */
   RESPONSE: 1,
@@ -172,6 +192,14 @@ export const deliverKind = {
   REPLAYED: 13,
   /** The final response came before the upload was whole: no more of it is needed. */
   STOPPED: 14,
+  /** Whether a retry may be; the first record of a request with `RETRY`. Refused: terminal. */
+  RETRY: 15,
+} as const
+
+/** Flags of `RETRY`. */
+export const retryFlag = {
+  /** It is under way, its wait included. */
+  GRANTED: 1,
 } as const
 
 /** Words of `RESPONSE` after the common ones; then the bytes of head and body. */

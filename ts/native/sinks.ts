@@ -37,6 +37,8 @@ export interface ExchangeSink {
   peerEnded(): void
   /** `code` is an index into the table of codes; `connection` is null where there was none. */
   replayed(code: number, connection: NativeConnection | null, micros: number): void
+  /** Of a request with a back-off: whether it may be. Refused, it has ended. */
+  retry(granted: boolean): void
   /** No more of the request body is wanted. */
   stopped(): void
   end(trailers: string): void

@@ -40,6 +40,8 @@ export interface ExchangeOwner {
   sendBody(id: number, bytes: Uint8Array): void
   endBody(id: number, trailers: Uint8Array): void
   failBody(id: number): void
+  /** The request was sent again after this attempt. */
+  repeated(type: 'replay' | 'retry', attempt: Attempt): void
 }
 
 /** Who sends what goes up. */
@@ -75,6 +77,7 @@ export class Exchange implements BodyUpstream, UploadLink {
   #told: Promise<void> | null = null
   /** Attempts that failed before the one under way. */
   #earlier: Attempt[] | null = null
+  #onGrant: ((granted: boolean) => void) | null = null
   /** Whether a tunnel is open. */
   isTunnel = false
   #over = false
@@ -106,6 +109,17 @@ export class Exchange implements BodyUpstream, UploadLink {
     const { streamedBody } = extras
     if (streamedBody === null) return
     this.#upload = new Upload(streamedBody, this, this.#owner.bodyBuffer, cause => this.#uploadFailed(cause))
+  }
+
+  /** It is an attempt after `earlier` ones; `onGrant` hears whether it may be. Before it is submitted. */
+  after(earlier: readonly Attempt[], onGrant: (granted: boolean) => void): void {
+    if (earlier.length > 0) this.#earlier = [...earlier]
+    this.#onGrant = onGrant
+  }
+
+  /** Whether the caller was told of a 1xx. */
+  get hasInformed(): boolean {
+    return this.#told !== null
   }
 
   /** It was submitted. */
@@ -271,7 +285,15 @@ export class Exchange implements BodyUpstream, UploadLink {
   replayed(code: number, connection: ConnectionFacts | null, micros: number): void {
     this.#earlier ??= []
     const endpoint = connection === null ? null : endpointOf(connection)
-    this.#earlier.push(replayedAttempt(endpoint, (CODES[code] ?? codeEntry('FB_INTERNAL')).code, micros / 1000))
+    const attempt = replayedAttempt(endpoint, (CODES[code] ?? codeEntry('FB_INTERNAL')).code, micros / 1000)
+    this.#earlier.push(attempt)
+    this.#owner.repeated('replay', attempt)
+  }
+
+  retry(granted: boolean): void {
+    if (this.#over) return
+    if (!granted) this.#end()
+    this.#onGrant?.(granted)
   }
 
   informational(status: number, text: string): void {

@@ -1,7 +1,7 @@
 // Requests that wait until their pool knows where to connect.
 //
 // Promise: first in, first out; at most as many as may be pending, each priority for itself, so that this wait is bounded like the
-// core's own queue. Used by `native-pool.ts`. Not here: what they wait for (`resolver.ts`).
+// core's own queue. Used by `locator.ts`. Not here: what they wait for (`resolver.ts`).
 
 import type { PreparedRequest } from '../request/prepared.js'
 import type { Timer } from './clock.js'

@@ -5,16 +5,17 @@
 //
 // Promise: a request is settled once, and by its pool's end at the latest; a bad option fails the constructor.
 // Used by `origin-pool.ts`, the handle that callers hold: a pool under way does not keep its own handle alive.
-// Not here: encoding (`native/`), one request (`exchange.ts`), names (`resolver.ts`), events (`teller.ts`).
+// Not here: encoding (`native/`), one request (`exchange.ts`), names and who waits for them (`locator.ts`), events (`teller.ts`).
 
 import type { EventEmitter } from 'node:events'
-import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { Breaker, type BreakerHost } from '../breaker/breaker.js'
 import type { BreakerState } from '../config/breaker.js'
-import { nativeConfig, type Parsed, parsePool } from '../config/parse.js'
+import { nativeConfig, parsePool } from '../config/parse.js'
 import type { PoolConfig } from '../config/parsed.js'
+import type { RetryConfig } from '../config/retry.js'
 import { nodeRoots } from '../config/roots.js'
+import type { Attempt } from '../errors/attempt.js'
 import { ForebayError } from '../errors/errors.js'
 import { errorFromCreate } from '../errors/from-native.js'
 import type { Channel, PoolSink } from '../native/channel.js'
@@ -25,22 +26,21 @@ import type { RequestExtras } from '../request/extras.js'
 import { PreparedRequest, type WritableRequest } from '../request/prepared.js'
 import { OutgoingRequest, type RequestOptions, type RequestRules } from '../request/request.js'
 import type { PoolResponse } from '../response/response.js'
-import { lookupError, usableAddresses } from './addresses.js'
+import { Call, type CallHost } from './call.js'
 import { systemClock, type Timer } from './clock.js'
-import { Exchange, type ExchangeOwner } from './exchange.js'
-import { bodyFailed, deadlineExceeded, pendingOverflow, poolClosed } from './failures.js'
+import { Exchange } from './exchange.js'
+import { bodyFailed, poolClosed } from './failures.js'
 import { guarded } from './guarded.js'
-import { HeldRequests } from './held.js'
-import { Resolver, type ResolverOwner } from './resolver.js'
+import { Locator, type LocatorHost } from './locator.js'
 import { type PoolStats, StatsReader } from './stats.js'
 import { LIMITS, Teller } from './teller.js'
 import { type OpenTunnel, openTunnel } from './tunnel.js'
 
 /** See above. */
-export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, BreakerHost {
+export class NativePool implements PoolSink, BreakerHost, CallHost, LocatorHost {
   readonly origin: string
-  readonly host: string
   readonly bodyBuffer: number
+  readonly breaker: Breaker | null
   closeReason: unknown = undefined
   closed = false
   destroyed = false
@@ -52,16 +52,9 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
   readonly #room: number
   readonly #teller: Teller
   readonly #reader: StatsReader
-  readonly #breaker: Breaker | null
-  /** Null where the addresses never change: a literal one, or a socket's path. */
-  readonly #resolver: Resolver | null
-  /** Why nothing can be sent: the filter refuses the origin's own address. */
-  #denied: ForebayError | null = null
-  readonly #held: HeldRequests = new HeldRequests()
-  #holding = false
+  readonly #locator: Locator
   /** Requests whose bodies are being read. */
   readonly #reading: Set<Exchange> = new Set()
-  #lookupStartedMs = 0
   #connections = 0
   #lastStats: PoolStats | null = null
   #ended: Promise<void> | null = null
@@ -74,7 +67,6 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
     const { config, origin } = parsed
     this.config = config
     this.origin = config.origin
-    this.host = origin.host
     this.#port = origin.port
     this.bodyBuffer = config.bodyBuffer
     this.#teller = new Teller(config, emitter)
@@ -86,17 +78,16 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
       maxReadSize: config.maxReadSize,
     })
     this.#room = OutgoingRequest.room(this.#rules)
-    const fixed = this.#fixedAddresses(parsed)
-    this.#resolver = fixed === null ? new Resolver(this, config.resolver, systemClock) : null
+    this.#locator = new Locator(this, config, origin.host)
     this.#channel = channelOf(config.runOn)
     this.#reader = new StatsReader(this.#channel.statNames)
-    const native = nativeConfig(parsed, this.#withPort(fixed ?? []), nodeRoots)
+    const native = nativeConfig(parsed, this.#withPort(this.#locator.addresses), nodeRoots)
     try {
       this.#pool = this.#channel.createPool(native, this)
     } catch (thrown) {
       throw errorFromCreate(thrown)
     }
-    this.#breaker = config.breaker === null ? null : new Breaker(config.breaker, this)
+    this.breaker = config.breaker === null ? null : new Breaker(config.breaker, this)
     if (config.tls?.dangerouslySkipVerification === true) {
       process.emitWarning(
         `${config.name}: tls.dangerouslySkipVerification: anybody can answer for it`,
@@ -105,27 +96,15 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
     }
   }
 
-  /** The address of a host that is one itself, none for a Unix socket; null where the host has to be looked up. */
-  #fixedAddresses({ config, origin }: Parsed): readonly string[] | null {
-    if (config.connection.socketPath !== null) return []
-    if (isIP(origin.host) === 0) return null
-    try {
-      return usableAddresses([{ address: origin.host }], config.resolver.filter, config.origin)
-    } catch (error) {
-      // A request that may not be sent is no mistake in the options.
-      this.#denied = lookupError(error, config.origin)
-      return []
-    }
-  }
-
   request(options: RequestOptions): Promise<PoolResponse> {
     try {
       const request = new OutgoingRequest(options, this.#rules)
       const { signal, extras } = request
       if (signal?.aborted === true) return refused(extras, signal.reason)
-      if (this.closed || this.#denied !== null) return refused(extras, this.#denied ?? this.#closedError())
-      const breaker = this.#breaker
-      return breaker === null ? this.#send(request) : this.#guard(breaker, request)
+      if (this.closed || this.#locator.denied !== null) return refused(extras, this.#refusal())
+      const retry = extras?.retry === undefined ? this.config.retry : extras.retry
+      if (retry !== null) return this.#call(request, retry)
+      return this.breaker === null ? this.#send(request) : this.#guard(this.breaker, request)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -134,6 +113,19 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
   #guard(breaker: Breaker, request: OutgoingRequest): Promise<PoolResponse> {
     const attempt = () => this.#send(request)
     return guarded(breaker, this.origin, request, attempt, response => response.status)
+  }
+
+  #call(request: OutgoingRequest, retry: RetryConfig): Promise<PoolResponse> {
+    const { method, saysIdempotent, signal, maxReadSize, extras } = request
+    const prepared = new PreparedRequest(request, this.#room)
+    const totalTimeout = extras?.timeouts?.total ?? this.config.totalTimeout
+    const options = { retry, method, idempotent: saysIdempotent, signal, maxReadSize, totalTimeout }
+    return new Call(this, prepared, options).run()
+  }
+
+  attempt(request: PreparedRequest, exchange: Exchange, isFirst: boolean): void {
+    if (isFirst && request.mustRead) void this.#readFirst(request, exchange)
+    else this.#dispatch(request, exchange)
   }
 
   /** One attempt. */
@@ -159,7 +151,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
     const request = new ConnectRequest(options, this.#rules)
     const { signal } = request
     if (signal?.aborted === true) throw signal.reason
-    if (this.closed || this.#denied !== null) throw this.#denied ?? this.#closedError()
+    if (this.closed || this.#locator.denied !== null) throw this.#refusal()
     const open = async (): Promise<OpenTunnel> => {
       const promise = new Promise(takeSettlers)
       const exchange = new Exchange(this, resolveTaken, rejectTaken, signal, Number.POSITIVE_INFINITY, false)
@@ -169,19 +161,19 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
       if (signal !== null) exchange.watch()
       return openTunnel(exchange, await promise, request, this)
     }
-    const breaker = this.#breaker
+    const { breaker } = this
     return breaker === null ? open() : guarded(breaker, this.origin, request, open, ({ head }) => head.status)
   }
 
   /** Submits a request, or keeps it until it can be. Throws where it is refused. */
   #dispatch(request: WritableRequest | PreparedRequest, exchange: Exchange): void {
-    if (this.#resolver === null || (!this.#holding && this.#resolver.ready())) {
+    if (this.#locator.ready()) {
       this.#channel.submit(this.#pool, request, this.#room, this.bodyBuffer, exchange)
       exchange.startedMs = this.#channel.turnMs
       if (request.extras !== null) exchange.submitted()
     } else {
       const prepared = request instanceof PreparedRequest ? request : new PreparedRequest(request, this.#room)
-      this.#hold(this.#resolver, prepared, exchange)
+      this.#locator.hold(prepared, exchange)
     }
   }
 
@@ -199,63 +191,22 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
     }
   }
 
-  /** Keeps a request until the host has addresses. */
-  #hold(resolver: Resolver, request: PreparedRequest, exchange: Exchange): void {
-    const { maxPendingRequests } = request.high ? this.config.limits.high : this.config.limits
-    const total = this.#totalTimeout(request)
-    const expired = (): void => exchange.rejectWith(deadlineExceeded(this.origin, total))
-    const deadline = total > 0 ? systemClock.after(total, expired) : null
-    if (!this.#held.add({ request, exchange, deadline }, maxPendingRequests)) {
-      deadline?.cancel()
-      this.#teller.overflow(request.high, 'maxPendingRequests', 1)
-      const error = pendingOverflow(this.origin, maxPendingRequests)
-      // What it was to upload is let go, too.
-      exchange.rejectWith(error)
-      return
-    }
-    exchange.startedMs = systemClock.nowMs()
-    if (this.#holding) return
-    this.#holding = true
-    this.#lookupStartedMs = exchange.startedMs
-    resolver.resolve().then(
-      () => this.#release(),
-      error => this.#failHeld(error),
-    )
+  submitHeld(request: PreparedRequest, exchange: Exchange): void {
+    this.#channel.submit(this.#pool, request, this.#room, this.bodyBuffer, exchange)
+    exchange.submitted()
   }
 
-  /** In ms; 0: off. */
-  #totalTimeout(request: PreparedRequest): number {
-    return request.extras?.timeouts?.total ?? this.config.totalTimeout
+  pendingOverflowed(high: boolean): void {
+    this.#teller.overflow(high, 'maxPendingRequests', 1)
   }
 
-  /** Submits what waited, in order. */
-  #release(): void {
-    this.#holding = false
-    const nowMs = systemClock.nowMs()
-    const dnsMs = nowMs - this.#lookupStartedMs
-    for (const { request, exchange } of this.#held.take()) {
-      exchange.dnsMs = dnsMs
-      const total = this.#totalTimeout(request)
-      if (total > 0) request.limitTotal(total - (nowMs - exchange.startedMs))
-      try {
-        this.#channel.submit(this.#pool, request, this.#room, this.bodyBuffer, exchange)
-        exchange.submitted()
-      } catch (error) {
-        exchange.rejectWith(error)
-      }
-    }
-    this.#closeBehind()
-  }
-
-  #failHeld(error: unknown): void {
-    this.#holding = false
-    for (const { exchange } of this.#held.take()) exchange.rejectWith(error)
+  released(): void {
     this.#closeBehind()
   }
 
   /** A pool that was told to close while requests waited here closes after them. */
   #closeBehind(): void {
-    const waits = this.#holding || this.#reading.size > 0
+    const waits = this.#locator.isHolding || this.#reading.size > 0
     if (this.closed && !this.destroyed && !waits) this.#channel.closePool(this.#pool)
   }
 
@@ -282,8 +233,8 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
     this.closed = true
     this.destroyed = true
     this.closeReason = error
-    this.#resolver?.stop()
-    for (const { exchange } of this.#held.take()) exchange.rejectWith(this.#closedError())
+    this.#locator.stop()
+    this.#locator.fail(this.#closedError())
     for (const exchange of this.#reading) exchange.rejectWith(this.#closedError())
     this.#channel.destroyPool(this.#pool)
     return ended
@@ -294,6 +245,11 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
       this.#onEnded = resolve
     })
     return this.#ended
+  }
+
+  /** Why it takes no requests. */
+  #refusal(): ForebayError {
+    return this.#locator.denied ?? this.#closedError()
   }
 
   #closedError(): ForebayError {
@@ -308,7 +264,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
   poolClosed(): void {
     this.destroyed = true
     this.closed = true
-    this.#resolver?.stop()
+    this.#locator.stop()
     this.#closeTimer?.cancel()
     // After the decoding: the native side is not entered from within its own delivery.
     queueMicrotask(() => {
@@ -321,7 +277,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
 
   connected(connection: NativeConnection): void {
     this.#connections += 1
-    this.#resolver?.usageChanged()
+    this.#locator.usageChanged()
     this.#teller.connected(connection)
   }
 
@@ -346,6 +302,18 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
     this.#teller.breakerChanged(from, to)
   }
 
+  repeated(type: 'replay' | 'retry', attempt: Attempt): void {
+    this.#teller.repeated(type, attempt)
+  }
+
+  retrySucceeded(): void {
+    this.#channel.count(this.#pool, 0)
+  }
+
+  retriesUsedUp(): void {
+    this.#channel.count(this.#pool, 1)
+  }
+
   nowMs(): number {
     return systemClock.nowMs()
   }
@@ -354,7 +322,7 @@ export class NativePool implements PoolSink, ExchangeOwner, ResolverOwner, Break
     return this.#connections > 0
   }
 
-  found(addresses: readonly string[]): void {
+  located(addresses: readonly string[]): void {
     this.#channel.setAddresses(this.#pool, this.#withPort(addresses))
   }
 

@@ -3,7 +3,7 @@
 // Used by callers who take any pool, and by `native-pool.ts`. Not here: how one works.
 
 import type { BreakerState } from '../config/breaker.js'
-import type { Priority } from '../errors/attempt.js'
+import type { Attempt, Priority } from '../errors/attempt.js'
 import type { ForebayError, LimitName } from '../errors/errors.js'
 import type { FetchInit } from '../fetch/call.js'
 import type { RequestOptions } from '../request/request.js'
@@ -66,6 +66,8 @@ export type PoolEvents = {
   drain: [{ readonly pool: string; readonly connection: ConnectionInfo; readonly reason: DrainReason }]
   /** A limit refused requests or, `maxConnections`, connections: `count` times in one turn. */
   overflow: [{ readonly pool: string; readonly priority: Priority; readonly limit: LimitName; readonly count: number }]
+  /** A request is sent again after `attempt`: by the pool itself (`replay`), or as `retry` says. */
+  repeat: [{ readonly pool: string; readonly type: 'replay' | 'retry'; readonly attempt: Attempt }]
   /** The breaker opened, tries the upstream again, or closed. `endpoint` is null where it is that of the whole pool. */
   breaker: [
     { readonly pool: string; readonly endpoint: string | null; readonly from: BreakerState; readonly to: BreakerState },

@@ -4,7 +4,7 @@
 //                                 \--failure, nothing known--> what waits fails; asked again after 1 s
 //
 // Promise: a failed or empty answer takes nothing away; one lookup at a time, at least 1 s apart; a lookup in the background keeps
-// no process alive; every wait ends at `timeout`. Used by `native-pool.ts`. Not here: what an answer is worth (`addresses.ts`).
+// no process alive; every wait ends at `timeout`. Used by `locator.ts`. Not here: what an answer is worth (`addresses.ts`).
 
 import { lookup as dnsLookup } from 'node:dns/promises'
 import { MIN_RESOLVER_REFRESH_MS } from '../config/defaults.js'

@@ -6,6 +6,7 @@
 import type { EventEmitter } from 'node:events'
 import type { BreakerState } from '../config/breaker.js'
 import type { PoolConfig } from '../config/parsed.js'
+import type { Attempt } from '../errors/attempt.js'
 import { PHASES } from '../errors/codes.js'
 import type { LimitName } from '../errors/errors.js'
 import { errorFromNative } from '../errors/from-native.js'
@@ -86,6 +87,10 @@ export class Teller {
 
   breakerChanged(from: BreakerState, to: BreakerState): void {
     this.#tell('breaker', pool => ({ pool, endpoint: null, from, to }))
+  }
+
+  repeated(type: 'replay' | 'retry', attempt: Attempt): void {
+    this.#tell('repeat', pool => ({ pool, type, attempt }))
   }
 
   #tell<E extends keyof PoolEvents>(event: E, make: (pool: string) => PoolEvents[E][0]): void {

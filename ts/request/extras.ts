@@ -3,7 +3,8 @@
 // Promise: a request without any of it costs nothing for it. Used by `request.ts`, `connect.ts`, `pool/exchange.ts`.
 // Not here: how a body is sent (`upload.ts`), records (`native/encode.ts`, which reads the first fields).
 
-import { RequestError } from '../errors/errors.js'
+import { parseRetry, type RetryConfig } from '../config/retry.js'
+import { ConfigError, RequestError } from '../errors/errors.js'
 import { DerivedBody, MAX_BODY_BYTES, type SentBody } from './body.js'
 import { repeatable, StreamSource } from './stream-source.js'
 import { noTimeouts, readTimeout, type TimeoutsMs, timeoutField } from './timeouts.js'
@@ -16,6 +17,10 @@ export class RequestExtras {
   waitsForContinue = false
   tunnel: 'connect' | 'upgrade' | null = null
   timeouts: TimeoutsMs | null = null
+  /** What the request says of retries; undefined: nothing. */
+  retry: RetryConfig | null | undefined = undefined
+  /** The wait before it, in ms, where it is not the first attempt; else -1. */
+  backoff = -1
   /** The caller's function, unchecked but for being one. */
   onInformational: ((head: unknown) => unknown) | null = null
   #source: StreamSource | null = null
@@ -23,6 +28,11 @@ export class RequestExtras {
 
   get isStreamed(): boolean {
     return this.#source !== null || this.tunnel !== null
+  }
+
+  /** Whether what it uploads can be produced again. */
+  get isRepeatable(): boolean {
+    return this.tunnel === null && (this.#source === null || this.#source.isRepeatable)
   }
 
   get wantsInformational(): boolean {
@@ -52,6 +62,9 @@ export class RequestExtras {
       return true
     }
     switch (option) {
+      case 'retry':
+        if (value !== undefined) this.retry = readRetry(value)
+        return true
       case 'trailers':
         if (value !== undefined) this.#trailers = readFunction<TrailersOption>(option, value)
         return true
@@ -120,6 +133,16 @@ function sourceOf(body: SentBody | DerivedBody | null): StreamSource {
     if (kept !== null) yield kept
     else if (derived?.read) yield new Uint8Array(await derived.read())
   })
+}
+
+function readRetry(value: unknown): RetryConfig | null {
+  try {
+    return parseRetry(value)
+  } catch (error) {
+    // The same words, as an error of the request.
+    if (!(error instanceof ConfigError)) throw error
+    throw new RequestError(error.path, error.message.slice(error.path.length + 2))
+  }
 }
 
 function readFunction<T>(option: string, value: unknown): T {

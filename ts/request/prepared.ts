@@ -39,12 +39,11 @@ export class PreparedRequest {
 
   /** `room`: most bytes that it can write. */
   constructor(request: WritableRequest, room: number) {
-    const bytes = new Uint8Array(room)
-    this.#bytes = bytes.slice(0, request.write(bytes, 0))
+    this.#bytes = written(request, room)
     this.methodLength = request.methodLength
     this.pathLength = request.pathLength
     this.headLength = request.headLength
-    this.body = request.body instanceof Uint8Array ? Uint8Array.from(request.body) : request.body
+    this.body = request.body instanceof Uint8Array ? new Uint8Array(request.body) : request.body
     this.hasBody = request.hasBody
     this.high = request.high
     this.idempotent = request.idempotent
@@ -57,6 +56,23 @@ export class PreparedRequest {
   limitTotal(ms: number): void {
     this.extras ??= new RequestExtras()
     this.extras.timeouts = { ...(this.extras.timeouts ?? noTimeouts()), total: Math.max(1, Math.round(ms)) }
+  }
+
+  /** Whether it can be sent a second time. */
+  get isRepeatable(): boolean {
+    return this.extras === null || this.extras.isRepeatable
+  }
+
+  /** It is another attempt: after a wait of `backoff` ms, with `totalMs` left of its total time (`Infinity`: no bound). */
+  again(backoff: number, totalMs: number): void {
+    if (totalMs !== Number.POSITIVE_INFINITY) this.limitTotal(totalMs)
+    this.extras ??= new RequestExtras()
+    this.extras.backoff = backoff
+  }
+
+  /** Whether its body must be read before it can be sent. */
+  get mustRead(): boolean {
+    return this.#readBody !== null
   }
 
   /** Reads a body that is not bytes yet. Rejects with what its source rejects with, or where it has a wrong length. */
@@ -72,5 +88,18 @@ export class PreparedRequest {
   write(bytes: Uint8Array, at: number): number {
     bytes.set(this.#bytes, at)
     return at + this.#bytes.length
+  }
+}
+
+/** Where heads are written first. Null while one is: a caller's getter may make another request. */
+let desk: Uint8Array | null = new Uint8Array(0)
+
+function written(request: WritableRequest, room: number): Uint8Array {
+  const bytes = desk !== null && desk.length >= room ? desk : new Uint8Array(room)
+  desk = null
+  try {
+    return bytes.slice(0, request.write(bytes, 0))
+  } finally {
+    desk = bytes
   }
 }

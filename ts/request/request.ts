@@ -5,6 +5,7 @@
 // Used by `pool/native-pool.ts`. Not here: records (`native/channel.ts`), one field (`headers.ts`).
 
 import type { RequestTimeouts } from '../config/options.js'
+import type { RetryOptions } from '../config/retry.js'
 import type { Priority } from '../errors/attempt.js'
 import { RequestError } from '../errors/errors.js'
 import type { HeaderMap } from '../response/headers.js'
@@ -86,6 +87,11 @@ export interface ExchangeOptions extends RequestTimeouts {
    */
   readonly maxReadSize?: number | undefined
   /**
+   * Which attempts are repeated, and how. `null`: none.
+   * @default the pool's
+   */
+  readonly retry?: RetryOptions | null | undefined
+  /**
    * Whether gzip, deflate, br and (from Node 24) zstd are undone as the body is read, and asked for unless `headers` has an
    * `accept-encoding`. The fields of the response stay as received. `maxReadSize` then bounds the decoded bytes.
    * @default false
@@ -119,6 +125,8 @@ export class OutgoingRequest {
   readonly body: SentBody | null
   readonly high: boolean
   readonly idempotent: boolean
+  /** What the caller says of that; null: nothing. */
+  readonly saysIdempotent: boolean | null
   readonly signal: AbortSignal | null
   readonly maxReadSize: number
   readonly extras: RequestExtras | null
@@ -204,6 +212,7 @@ export class OutgoingRequest {
     this.#derived = derived
     this.high = high
     this.idempotent = idempotent ?? isIdempotent(method)
+    this.saysIdempotent = idempotent
     this.signal = signal
     this.maxReadSize = maxReadSize
     this.hasBody = body !== null

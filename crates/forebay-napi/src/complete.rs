@@ -14,7 +14,8 @@ use http::{HeaderMap, StatusCode};
 
 use crate::outbox::Outbox;
 use crate::record::{
-    connected, deliver_kind, disconnected, draining, end, fail, fail_flag, informational, overflow, replayed, taken,
+    connected, deliver_kind, disconnected, draining, end, fail, fail_flag, informational, overflow, replayed,
+    retry_flag, taken,
 };
 
 /// The sink of one channel: what the transport says, as records.
@@ -159,6 +160,13 @@ impl Sink for Outlet {
         let words = [deliver_kind::REPLAYED, request, code as u32, via.unwrap_or(0), micros(time)];
         debug_assert_eq!(words.len() + 1, replayed::WORDS as usize);
         self.out.borrow_mut().record(&words, |_| {});
+    }
+
+    fn retry(&self, request: RequestId, granted: bool) {
+        let mut out = self.out.borrow_mut();
+        out.terminals += usize::from(!granted);
+        let flags = if granted { retry_flag::GRANTED } else { 0 };
+        out.record(&[deliver_kind::RETRY | flags << 8, request], |_| {});
     }
 
     fn fail(&self, request: RequestId, failure: &Failure, via: Option<(ConnectionNumber, bool)>) {

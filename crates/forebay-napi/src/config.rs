@@ -71,13 +71,22 @@ pub struct NativeAddress {
 }
 
 /// Limits of one priority.
-#[napi(object)]
+#[napi(object, use_nullable = true)]
 pub struct NativeLimits {
     pub max_connections: u32,
     pub max_pending_requests: u32,
     pub max_requests: u32,
     pub on_max_requests: String,
     pub max_connection_pools: u32,
+    pub max_retries: u32,
+    pub retry_budget: Option<NativeRetryBudget>,
+}
+
+/// How many retries may be under way, as a share of the requests; wins over `max_retries`.
+#[napi(object)]
+pub struct NativeRetryBudget {
+    pub percent: u32,
+    pub min_concurrency: u32,
 }
 
 /// Limits of the pool.
@@ -258,8 +267,13 @@ fn limits(native: &NativeLimits) -> napi::Result<core::LimitsConfig> {
             &native.on_max_requests,
             &[("reject", core::OnMaxRequests::Reject), ("queue", core::OnMaxRequests::Queue)],
         )?,
+        retries: match &native.retry_budget {
+            Some(budget) => {
+                core::RetryLimit::Budget { percent: budget.percent, min_concurrency: budget.min_concurrency }
+            }
+            None => core::RetryLimit::Count(native.max_retries),
+        },
         max_connection_pools: native.max_connection_pools,
-        ..core::LimitsConfig::default()
     })
 }
 

@@ -52,13 +52,15 @@ layout! {
         GATE = 7;
         /// The connections of this pool take no more requests; new ones are made as needed.
         POOL_DRAIN = 8;
+        /// Something that only policy sees, for the counters of a pool.
+        COUNTED = 9;
     }
     /// Flags of `GATE`.
     gate_flag {
         /// What waits for a connection fails with `FB_BREAKER_OPEN`, and what comes is refused with it.
         SHUT = 1;
     }
-    /// Words of `REQUEST` after the common ones; then, with `TIMEOUTS`, those of `request_timeouts`; then the bytes of method, path, head, body, one after another.
+    /// Words of `REQUEST` after the common ones; then, with `TIMEOUTS`, those of `request_timeouts`, and with `RETRY` those of `request_retry`; then the bytes of method, path, head, body, one after another.
     request {
         /// Pool.
         POOL = 3;
@@ -99,6 +101,8 @@ layout! {
         TRAILERS = 256;
         /// The body came by `Channel.give`: none of it is in this record.
         GIVEN = 512;
+        /// Another try of a request that failed, if limit or budget allow: `RETRY` says whether. The words of `request_retry` are there.
+        RETRY = 1024;
     }
     /// Words of the section of time-outs, from its begin, each in ms: 0 is off, `POOL_TIMEOUT` what the pool has.
     request_timeouts {
@@ -120,6 +124,13 @@ layout! {
         PER_TRY_IDLE = 7;
         /// Length of the section in words.
         WORDS = 8;
+    }
+    /// Words of the section of a retry, from its begin.
+    request_retry {
+        /// Wait before it, in ms; its total time-out runs meanwhile.
+        BACKOFF = 0;
+        /// Length of the section in words.
+        WORDS = 1;
     }
     /// Numbers with a meaning of their own.
     special {
@@ -151,12 +162,19 @@ layout! {
         /// Length of the record in words.
         WORDS = 4;
     }
-    /// Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE`, `POOL_DRAIN`, `POOL_CLOSED`, `PEER_ENDED` and `STOPPED`.
+    /// Words of `COUNTED` after the common ones.
+    counted {
+        /// 0: a retry succeeded; 1: there would have been another, but none was left.
+        WHAT = 3;
+        /// Length of the record in words.
+        WORDS = 4;
+    }
+    /// Words of `CANCEL`, `POOL_CLOSE`, `POOL_DESTROY`, `GATE`, `POOL_DRAIN`, `POOL_CLOSED`, `PEER_ENDED`, `STOPPED` and `RETRY`.
     plain {
         /// Length of the record in words.
         WORDS = 3;
     }
-    /// Kinds of delivery, native to JavaScript. `RESPONSE` with `COMPLETE`, `END` and `FAIL` are terminal: the number is free.
+    /// Kinds of delivery, native to JavaScript. `RESPONSE` with `COMPLETE`, `END`, `FAIL` and a refused `RETRY` are terminal: the number is free.
     deliver_kind {
         /// Head of a response, with its whole body where `COMPLETE` is set.
         RESPONSE = 1;
@@ -186,6 +204,13 @@ layout! {
         REPLAYED = 13;
         /// The final response came before the upload was whole: no more of it is needed.
         STOPPED = 14;
+        /// Whether a retry may be; the first record of a request with `RETRY`. Refused: terminal.
+        RETRY = 15;
+    }
+    /// Flags of `RETRY`.
+    retry_flag {
+        /// It is under way, its wait included.
+        GRANTED = 1;
     }
     /// Words of `RESPONSE` after the common ones; then the bytes of head and body.
     response {

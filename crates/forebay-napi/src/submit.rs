@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use forebay_core::Priority;
+use forebay_core::{Priority, Stat};
 use forebay_transport::Driver;
 use forebay_transport::request::{Aim, Content, Submission};
 use forebay_transport::timeouts::{Limit, Timeouts};
 
 use crate::record::{
-    body, body_flag, credit, gate_flag, plain, request, request_flag, request_timeouts, special, submit_kind, word,
+    body, body_flag, counted, credit, gate_flag, plain, request, request_flag, request_retry, request_timeouts,
+    special, submit_kind, word,
 };
 
 /// Long bodies by request, in the order of the requests: what `Channel.give` was given.
@@ -59,6 +60,7 @@ impl Intake {
             submit_kind::POOL_DESTROY => driver.destroy_pool(subject),
             submit_kind::GATE => driver.gate(subject, (kind >> 8) & gate_flag::SHUT != 0),
             submit_kind::POOL_DRAIN => driver.drain_pool(subject),
+            submit_kind::COUNTED => driver.count(subject, stat(at(counted::WHAT)?)?),
             _ => return None,
         }
         Some(())
@@ -73,6 +75,11 @@ impl Intake {
         if has(request_flag::TIMEOUTS) {
             timeouts = Some(Box::new(read_timeouts(record, words)?));
             words += request_timeouts::WORDS;
+        }
+        let mut retry = None;
+        if has(request_flag::RETRY) {
+            retry = Some(Duration::from_millis(u64::from(at(words + request_retry::BACKOFF)?)));
+            words += request_retry::WORDS;
         }
         let mut bytes = record.slice_ref(record.get(words as usize * 4..)?);
         let mut take = |length: u32| {
@@ -104,6 +111,7 @@ impl Intake {
             idempotent: has(request_flag::IDEMPOTENT),
             credit: at(request::CREDIT)?,
             timeouts,
+            retry,
         };
         match length {
             _ if has(request_flag::STREAM) => submission.body = Content::Stream(length.map(u64::from)),
@@ -134,6 +142,15 @@ impl Intake {
             driver.body_failed(subject);
         }
         Some(())
+    }
+}
+
+/// What a `COUNTED` counts.
+fn stat(what: u32) -> Option<Stat> {
+    match what {
+        0 => Some(Stat::RqRetrySuccess),
+        1 => Some(Stat::RqRetryLimitExceeded),
+        _ => None,
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use forebay_core::{Class, Group};
+use forebay_core::{Class, Group, Stat};
 use forebay_reactor::Handle;
 
 use crate::config::PoolConfig;
@@ -131,6 +131,13 @@ impl Driver {
     pub fn drain_pool(&self, pool: PoolId) {
         if let Some(pool) = self.pool(pool) {
             pool.contain(|| pool.drain());
+        }
+    }
+
+    /// Counts what only policy can see.
+    pub fn count(&self, pool: PoolId, stat: Stat) {
+        if let Some(pool) = self.pool(pool) {
+            pool.contain(|| pool.count(stat));
         }
     }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use forebay_core::StreamId;
+use forebay_core::{RetryTicket, StreamId};
 use http::Request;
 
 use crate::connection::Link;
@@ -18,11 +18,20 @@ use crate::upload::Upload;
 /// costs 8 MiB; requests in the queue and in flight are bounded far below by the limits.
 const MAX_REQUESTS: RequestId = 1 << 20;
 
+/// What makes a request a retry.
+pub(crate) struct Retry {
+    pub(crate) ticket: RetryTicket,
+    /// When its wait is over; `None`: it is.
+    pub(crate) starts: Option<Instant>,
+}
+
 /// One open request.
 pub(crate) struct Exchange {
     pub(crate) pool: Rc<Pool>,
-    /// What the core calls it.
-    pub(crate) stream: StreamId,
+    /// What the core calls it; `None` as long as it waits to be tried again.
+    pub(crate) stream: Option<StreamId>,
+    /// Of a retry.
+    pub(crate) retry: Option<Retry>,
     /// Kept until the head has come: a repeat is built from it.
     pub(crate) submission: Submission,
     /// Built and checked at submission, for the first try.

@@ -11,6 +11,7 @@ mod guarded;
 mod inputs;
 mod multiplexed;
 mod policy;
+mod retries;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -29,10 +30,11 @@ pub(crate) use self::deadlines::Clocks;
 use self::deadlines::Deadlines;
 use self::guarded::Guarded;
 pub(crate) use self::guarded::defect;
+use self::retries::Retries;
 use crate::config::PoolConfig;
 use crate::connection::Link;
 use crate::error::{Code, Failure, Phase};
-use crate::exchange::{Exchange, Exchanges};
+use crate::exchange::{Exchange, Exchanges, Retry};
 use crate::refusal;
 use crate::request::{Content, Submission};
 use crate::sink::{ConnectionNumber, PoolId, RequestId, Sink};
@@ -116,6 +118,7 @@ pub(crate) struct Pool {
     links: RefCell<Vec<Option<Rc<Link>>>>,
     alarm: RefCell<Timer>,
     deadlines: Deadlines,
+    retries: Retries,
     /// Why the last dial failed; the core's failures name the connection.
     dial_failure: RefCell<Option<(ConnectionId, Failure)>>,
     closed: Cell<bool>,
@@ -140,6 +143,7 @@ impl Pool {
             links: RefCell::default(),
             alarm: RefCell::new(shared.handle.timer()),
             deadlines: Deadlines::default(),
+            retries: Retries::default(),
             dial_failure: RefCell::default(),
             closed: Cell::new(false),
             limbo: Cell::new(None),
@@ -197,23 +201,16 @@ impl Pool {
 
     /// The core is asked first: a refusal costs nothing more.
     pub(crate) fn request(self: &Rc<Self>, submission: Submission) {
+        if let Some(backoff) = submission.retry {
+            self.retry(submission, backoff);
+            return;
+        }
         let (id, priority) = (submission.id, submission.priority);
-        let stream = NewStream {
-            priority,
-            replayable: true,
-            method: submission.method_class(),
-            queue_timeout: match submission.timeouts.as_deref().map(|t| t.queue) {
-                None | Some(Limit::Pools) => None,
-                Some(Limit::Off) => Some(Duration::ZERO),
-                Some(Limit::After(limit)) => Some(limit),
-            },
-            ..NewStream::new(u64::from(id), self.upstream)
-        };
         self.limbo.set(Some(id));
-        let admission = self.core.borrow_mut().request(self.shared.now(), stream);
+        let admission = self.ask(&submission);
         self.limbo.set(None);
         match admission {
-            Admission::Attached(stream) | Admission::Queued(stream) => self.admit(submission, stream),
+            Admission::Attached(stream) | Admission::Queued(stream) => self.admit(submission, Some(stream), None),
             Admission::Refused(reason) => {
                 let failure = refusal::refused(reason, &self.config, priority, Class::Unprocessed);
                 self.shared.sink.fail(id, &failure, None);
@@ -222,11 +219,27 @@ impl Pool {
         self.turn();
     }
 
-    fn admit(self: &Rc<Self>, submission: Submission, stream: StreamId) {
+    /// What the core says to it.
+    fn ask(&self, submission: &Submission) -> Admission {
+        let stream = NewStream {
+            priority: submission.priority,
+            replayable: true,
+            method: submission.method_class(),
+            queue_timeout: match submission.timeouts.as_deref().map(|t| t.queue) {
+                None | Some(Limit::Pools) => None,
+                Some(Limit::Off) => Some(Duration::ZERO),
+                Some(Limit::After(limit)) => Some(limit),
+            },
+            ..NewStream::new(u64::from(submission.id), self.upstream)
+        };
+        self.core.borrow_mut().request(self.shared.now(), stream)
+    }
+
+    fn admit(self: &Rc<Self>, submission: Submission, stream: Option<StreamId>, retry: Option<Retry>) {
         let id = submission.id;
         let now = self.shared.handle.now();
         let refused = match submission.head() {
-            Err(failure) => Some(failure),
+            Err(failure) => Some((failure, retry)),
             Ok(head) => {
                 let upload = match &submission.body {
                     Content::Stream(length) => Some(Rc::new(Upload::new(*length, self.config.body_buffer))),
@@ -237,6 +250,7 @@ impl Pool {
                 let exchange = Box::new(Exchange {
                     pool: self.clone(),
                     stream,
+                    retry,
                     credit: u64::from(submission.credit),
                     submission,
                     head: Some(head),
@@ -249,16 +263,21 @@ impl Pool {
                     bound: now,
                     failure: None,
                 });
-                let taken = self.shared.exchanges.insert(exchange).is_ok();
-                if taken && timed {
+                let taken = self.shared.exchanges.insert(exchange);
+                if taken.is_ok() && timed {
                     self.clocks_begin(id);
                 }
                 let why = || Failure::new(Code::Internal, Phase::Admit, Class::Unprocessed, "request number in use");
-                (!taken).then(why)
+                taken.err().map(|exchange| (why(), exchange.retry))
             }
         };
-        if let Some(failure) = refused {
-            self.forget_in_core(id, stream);
+        if let Some((failure, retry)) = refused {
+            if let Some(retry) = retry {
+                self.retry_ended(id, retry);
+            }
+            if let Some(stream) = stream {
+                self.forget_in_core(id, stream);
+            }
             self.shared.sink.fail(id, &failure, None);
         }
     }
@@ -273,7 +292,9 @@ impl Pool {
         let Some(exchange) = self.release(request) else {
             return;
         };
-        self.forget_in_core(request, exchange.stream);
+        if let Some(stream) = exchange.stream {
+            self.forget_in_core(request, stream);
+        }
         let via = exchange.link.as_ref().map(|link| (link.number, link.is_reused()));
         self.shared.sink.fail(request, &why(&exchange), via);
         self.turn();
@@ -295,13 +316,14 @@ impl Pool {
     /// No new work; gone when the rest is done.
     pub(crate) fn close(self: &Rc<Self>) {
         self.closings.set(self.closings.get() + 1);
-        self.core.borrow_mut().remove_upstream(self.shared.now(), self.upstream);
+        self.retries.close();
         self.turn();
     }
 
     /// Everything open fails now.
     pub(crate) fn destroy(self: &Rc<Self>) {
         self.closings.set(self.closings.get() + 1);
+        self.fail_waiting_retries();
         let now = self.shared.now();
         {
             let mut core = self.core.borrow_mut();

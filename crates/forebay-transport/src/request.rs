@@ -4,6 +4,7 @@
 //! Promise: a request can be built any number of times from one submission (a repeat builds it again).
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_core::{Class, MethodClass, Priority};
@@ -93,6 +94,8 @@ pub struct Submission {
     pub credit: u32,
     /// In place of the pool's.
     pub timeouts: Option<Box<Timeouts>>,
+    /// Not the first try of its caller's request: it needs a ticket of the core's, and waits for so long.
+    pub retry: Option<Duration>,
 }
 
 impl Submission {

@@ -2,7 +2,7 @@
 //! (user code never runs inside a turn). Implemented by forebay-napi and by the tests.
 //!
 //! Promise: each request gets any number of `informational`, `head` (once) and `data`, then exactly one of `response`, `end`,
-//! `fail`. What is told of its upload (`taken`, `stopped`), of a tunnel (`peer_ended`) and of repeats (`replayed`) precedes that.
+//! `fail`, or nothing but a refused `retry`. What is told of its upload (`taken`, `stopped`), of a tunnel (`peer_ended`) and of repeats (`replayed`) precedes that.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -110,6 +110,10 @@ pub trait Sink {
     /// An attempt failed with `code` after `time`, and the request is sent again.
     fn replayed(&self, request: RequestId, code: Code, via: Option<ConnectionNumber>, time: Duration) {
         let _ = (request, code, via, time);
+    }
+    /// Whether a request with `Submission::retry` may be: the first word about it. Refused: terminal.
+    fn retry(&self, request: RequestId, granted: bool) {
+        let _ = (request, granted);
     }
     /// The request failed; over which connection, if any, and whether that had answered before. Terminal.
     fn fail(&self, request: RequestId, failure: &Failure, via: Option<(ConnectionNumber, bool)>);

@@ -5,6 +5,8 @@ mod support;
 
 #[path = "exchange/interim.rs"]
 mod interim;
+#[path = "exchange/retry.rs"]
+mod retry;
 #[path = "exchange/timeouts.rs"]
 mod timeouts;
 #[path = "exchange/tunnel.rs"]

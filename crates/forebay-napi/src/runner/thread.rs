@@ -385,8 +385,14 @@ impl Shared {
 
     pub(crate) fn flush(&self, records: Bytes, given: Given) -> usize {
         self.with(|c| {
-            lock(&c.post.parcel).open += count_openings(&records);
-            c.keep_alive(true);
+            let mut parcel = lock(&c.post.parcel);
+            parcel.open += count_openings(&records);
+            let open = parcel.open > 0;
+            drop(parcel);
+            // Without anything open no answer would come that lets the loop go again.
+            if open {
+                c.keep_alive(true);
+            }
             c.send(|channel| Command::Submit { channel, records, given });
         });
         0

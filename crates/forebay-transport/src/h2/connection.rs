@@ -335,7 +335,7 @@ impl H2 {
     fn open(&mut self, pool: &Rc<Pool>, link: &Rc<Link>, request: RequestId, stream: StreamId) {
         let secure = self.secure;
         // If its caller has gone, a reset follows; its number may be another's by now.
-        if pool.shared.exchanges.with(request, |e| e.stream == stream) != Some(true) {
+        if pool.shared.exchanges.with(request, |e| e.stream == Some(stream)) != Some(true) {
             return;
         }
         let Some(made) = pool.begin(request, link, |head, e| message(head, e, secure)) else { return };

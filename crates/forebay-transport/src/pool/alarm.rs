@@ -26,6 +26,7 @@ impl Alarm {
             }
             pool.core.borrow_mut().timeout(pool.shared.now());
             pool.expire();
+            pool.begin_retries();
             pool.turn();
         }
     }

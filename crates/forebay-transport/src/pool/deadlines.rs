@@ -181,9 +181,12 @@ impl Pool {
 
     /// Takes an exchange out, and its entry with it.
     pub(super) fn release(&self, request: RequestId) -> Option<Box<Exchange>> {
-        let exchange = self.shared.exchanges.remove(request)?;
+        let mut exchange = self.shared.exchanges.remove(request)?;
         if let Some(at) = exchange.clocks.as_ref().and_then(|clocks| clocks.entry) {
             self.deadlines.due.borrow_mut().remove(&(at, request));
+        }
+        if let Some(retry) = exchange.retry.take() {
+            self.retry_ended(request, retry);
         }
         Some(exchange)
     }

@@ -14,6 +14,7 @@ use crate::timeouts::Limit;
 impl Pool {
     /// Ends a batch of inputs: lets the core serve what waits, does what it says, sets the alarm.
     pub(crate) fn turn(self: &Rc<Self>) {
+        self.close_behind_retries();
         self.core.borrow_mut().end_turn(self.shared.now());
         loop {
             let effect = self.core.borrow_mut().poll_effect();
@@ -26,14 +27,14 @@ impl Pool {
         self.set_alarm();
     }
 
-    /// For what is due first: in the core, or of an exchange.
+    /// For what is due first: in the core, of an exchange, or a retry.
     pub(super) fn set_alarm(&self) {
         if self.closed.get() {
             return;
         }
         let core = self.core.borrow().next_deadline().map(|at| self.shared.epoch + at.since_epoch());
         let mut alarm = self.alarm.borrow_mut();
-        match core.into_iter().chain(self.deadlines.first()).min() {
+        match core.into_iter().chain(self.deadlines.first()).chain(self.retries.first()).min() {
             Some(at) => alarm.reset(at),
             None => alarm.clear(),
         }
@@ -44,7 +45,7 @@ impl Pool {
             Effect::Connect { connection, offer, .. } => self.connect(connection, offer == Offer::OnlyH1),
             Effect::Open { connection, stream, token } => {
                 let request = request_of(token);
-                self.shared.exchanges.with(request, |e| e.stream = stream);
+                self.shared.exchanges.with(request, |e| e.stream = Some(stream));
                 if let Some(link) = self.link(connection) {
                     link.open(request, stream);
                 }

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use forebay_core::Gate;
+use forebay_core::{Gate, Stat};
 
 use super::Pool;
 
@@ -14,5 +14,11 @@ impl Pool {
         let gate = if shut { Gate::Shut } else { Gate::Open };
         self.core.borrow_mut().gate(self.shared.now(), self.upstream, gate);
         self.turn();
+    }
+
+    /// What only policy can see.
+    pub(crate) fn count(&self, stat: Stat) {
+        self.core.borrow_mut().bump(stat);
+        self.mark();
     }
 }

@@ -16,6 +16,7 @@ fn submission(method: &'static str, path: &'static str, fields: &'static [u8]) -
         idempotent: true,
         credit: 0,
         timeouts: None,
+        retry: None,
     }
 }
 

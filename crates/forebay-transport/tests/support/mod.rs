@@ -57,6 +57,8 @@ pub(crate) struct Answer {
     pub(crate) peer_ended: bool,
     /// Attempts that failed before this answer.
     pub(crate) replayed: Vec<(Code, Option<ConnectionNumber>, Duration)>,
+    /// Of a retry: whether it was granted.
+    pub(crate) granted: Option<bool>,
 }
 
 impl Answer {
@@ -169,6 +171,13 @@ impl Sink for Memory {
     fn replayed(&self, request: RequestId, code: Code, via: Option<ConnectionNumber>, time: Duration) {
         self.edit(request, |a| a.replayed.push((code, via, time)));
     }
+    fn retry(&self, request: RequestId, granted: bool) {
+        self.edit(request, |a| {
+            assert!(a.granted.is_none() && a.status.is_none(), "the first word");
+            a.granted = Some(granted);
+            a.endings += u32::from(!granted);
+        });
+    }
     fn pool_closed(&self, pool: PoolId) {
         self.closed.borrow_mut().push(pool);
     }
@@ -217,6 +226,7 @@ impl World {
             expect: false,
             informational: false,
             timeouts: None,
+            retry: None,
             priority: Priority::Default,
             idempotent: true,
             credit: 1 << 20,
