@@ -1,31 +1,39 @@
 // npm run test:peers: the behaviour suites against servers that are not ours. What is missing is installed, where apt-get is (Debian,
 // Ubuntu); elsewhere the message says what to install.
 import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import { installWithApt } from './lib/apt.mjs'
 import { Tally } from './lib/count.mjs'
-import { root } from './lib/paths.mjs'
-import { main, run } from './lib/run.mjs'
+import { buildAlone, buildPinned } from './lib/go.mjs'
+import { preparePython } from './lib/python.mjs'
+import { main } from './lib/run.mjs'
 import { prepareTypeScript, typeScript } from './lib/suites.mjs'
 
-/** Peer -> how to see that it is there, and the Debian package that brings it. */
-const PEERS = {
+/** Program -> how to see that it is there, and the Debian package that brings it. */
+const PROGRAMS = {
   nginx: { commands: ['nginx', '/usr/sbin/nginx', '/opt/homebrew/bin/nginx'], asks: '-v', package: 'nginx-light' },
   nghttpd: { commands: ['nghttpd'], asks: '--version', package: 'nghttp2-server' },
+  caddy: { commands: ['caddy'], asks: 'version', package: 'caddy' },
   go: { commands: ['go'], asks: 'version', package: 'golang-go' },
+  python3: { commands: ['python3'], asks: '--version', package: 'python3' },
 }
 
+/** What the suites call the servers. */
+const PEERS = ['node', 'nginx', 'nghttpd', 'go', 'caddy', 'quic-go', 'aioquic']
+
 main(async () => {
-  for (const [name, peer] of Object.entries(PEERS)) {
-    if (isThere(peer)) continue
-    console.log(`${name}: installing ${peer.package}`)
-    await installWithApt(peer.package)
-    if (!isThere(peer)) throw new Error(`${name} is not installed: install it (Debian: ${peer.package}) and try again`)
+  for (const [name, program] of Object.entries(PROGRAMS)) {
+    if (isThere(program)) continue
+    console.log(`${name}: installing ${program.package}`)
+    await installWithApt(program.package)
+    if (!isThere(program))
+      throw new Error(`${name} is not installed: install it (Debian: ${program.package}) and try again`)
   }
   const tally = new Tally()
   await prepareTypeScript()
-  await buildGoPeer()
-  const env = { FOREBAY_PEERS: ['node', ...Object.keys(PEERS)].join(',') }
+  await buildAlone('__test__/peers/go', 'go-peer')
+  await buildPinned('__test__/peers/quic-go', 'quic-go-peer', '1.24')
+  await preparePython('build/aioquic', '__test__/peers/aioquic/requirements.txt')
+  const env = { FOREBAY_PEERS: PEERS.join(',') }
   const files = ['behaviour', 'behaviour-http2'].map(suite => `.ava-build/__test__/integration/${suite}.test.js`)
   await typeScript(tally, { files, env })
   tally.close()
@@ -33,11 +41,4 @@ main(async () => {
 
 function isThere({ commands, asks }) {
   return commands.some(command => spawnSync(command, [asks]).status === 0)
-}
-
-/** Of the standard library alone, and with the Go that is there: nothing is downloaded. */
-function buildGoPeer() {
-  const program = join(root, 'target/peers', process.platform === 'win32' ? 'go-peer.exe' : 'go-peer')
-  const env = { GOTOOLCHAIN: 'local', GOFLAGS: '-mod=mod', GOPROXY: 'off', GOWORK: 'off' }
-  return run('go', ['build', '-o', program, '.'], { cwd: join(root, '__test__/peers/go'), env })
 }

@@ -1,7 +1,7 @@
 // The upstreams that the behaviour suite runs against: the same promises, kept by servers of different makers.
 //
 // A peer says how it is asked for what the suite needs, because nginx is configured, not programmed. Used by the suites in
-// __test__/integration. Not here: HTTP/2 (`http2-peers.ts`), upstreams that misbehave (`upstream.ts`).
+// __test__/integration. Not here: HTTP/2 (`http2-peers.ts`), HTTP/3 (`http3-peers.ts`), upstreams that misbehave (`upstream.ts`).
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -41,7 +41,7 @@ export const BODY_SIZES: readonly number[] = [
 ]
 
 /** Makers of servers. Those that must be installed or built are only started where `FOREBAY_PEERS` names them. */
-const MAKERS = ['testkit', 'node', 'nginx', 'nghttpd', 'go'] as const
+const MAKERS = ['testkit', 'node', 'nginx', 'nghttpd', 'go', 'caddy', 'quic-go', 'aioquic'] as const
 export type Maker = (typeof MAKERS)[number]
 
 /** `FOREBAY_PEERS=nginx,go` picks makers; else those that need only Node and this repository. */

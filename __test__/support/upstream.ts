@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { QuicStep } from './quic-script.js'
 import type { Step } from './script.js'
 
 /** The counters of the well-behaved server that tests look at. */
@@ -115,6 +116,124 @@ export async function startHttp2(...args: readonly string[]): Promise<Http2Testk
   }
 }
 
+export interface Http3Testkit extends Program {
+  stats(): Promise<Http3Stats>
+  /** Waits until a counter is so, e.g. `connectionsOpen=0`; `tcp.` before those of the server over TCP. */
+  until(condition: string): Promise<void>
+}
+
+/** The counters of the well-behaved HTTP/3 server that tests look at. */
+export interface Http3Stats extends Http2Stats {
+  readonly handshakes: number
+  readonly streamsEarly: number
+  readonly retriesSent: number
+}
+
+/** The well-behaved HTTP/3 server; with `--tcp` one of HTTP/2 at the same port, which advertises it. */
+export async function startHttp3(...args: readonly string[]): Promise<Http3Testkit> {
+  const program = await start(['h3', ...args], {})
+  return {
+    ...program,
+    async stats() {
+      const { stats } = await program.ask('stats')
+      return stats as Http3Stats
+    },
+    async until(condition) {
+      await program.ask(`await ${condition}`)
+    },
+  }
+}
+
+/** A stream of the client's on a scripted QUIC server. */
+export interface ScriptedStream {
+  readonly received: number
+  readonly early: boolean
+  readonly end: 'fin' | 'reset' | 'stopped' | 'lost' | null
+  /** Of a reset. */
+  readonly code: number | null
+  /** With which the client asked us to stop sending. */
+  readonly stopped: number | null
+}
+
+/** A connection of a scripted QUIC server. */
+export interface ScriptedQuicConnection {
+  readonly index: number
+  readonly alpn: string | null
+  readonly serverName: string | null
+  readonly step: number
+  readonly requests: readonly ScriptedStream[]
+  readonly unidirectional: readonly ScriptedStream[]
+  readonly end: 'closed' | 'peerClosed' | 'peerFailed' | 'failed' | 'timedOut' | null
+  /** With which the client closed it. */
+  readonly code: number | null
+}
+
+export interface ScriptedQuic extends Program {
+  connections(): Promise<ScriptedQuicConnection[]>
+  until(condition: string): Promise<void>
+}
+
+/** A QUIC server whose connections play these scripts, the last one again and again. */
+export async function startQuic(
+  scripts: readonly (readonly QuicStep[])[],
+  ...args: readonly string[]
+): Promise<ScriptedQuic> {
+  const program = await start(['quic', '--script', JSON.stringify(scripts), ...args], {})
+  return {
+    ...program,
+    async connections() {
+      const { connections } = await program.ask('connections')
+      return connections as ScriptedQuicConnection[]
+    },
+    async until(condition) {
+      await program.ask(`await ${condition}`)
+    },
+  }
+}
+
+/** What a network does to packets of UDP: shares of a hundred, times in ms. */
+export interface Faults {
+  readonly seed?: number
+  readonly drop?: number
+  /** How many in a row are lost at once. */
+  readonly burst?: number
+  readonly delay?: number
+  readonly reorder?: number
+  /** How long what is overtaken is held back. */
+  readonly late?: number
+  readonly duplicate?: number
+  readonly corrupt?: number
+  /** Larger packets are lost; null: none for that. */
+  readonly largest?: number | null
+}
+
+export interface Relay extends Program {
+  faults(faults: Faults): Promise<void>
+  /** Where nothing passes from now on. */
+  hole(where: 'none' | 'to-server' | 'to-client' | 'both'): Promise<void>
+  /** Gives the client another address. */
+  rebind(): Promise<void>
+}
+
+/** A bad network before this UDP port of loopback. */
+export async function startRelay(port: number, faults: Faults = {}): Promise<Relay> {
+  const program = await start(['relay', '--to', `127.0.0.1:${port}`, '--faults', JSON.stringify(faults)], {})
+  const tell = async (line: string) => {
+    await program.ask(line)
+  }
+  return {
+    ...program,
+    faults: change => tell(`faults ${JSON.stringify(change)}`),
+    hole: where => tell(`hole ${where}`),
+    rebind: () => tell('rebind'),
+  }
+}
+
+/** A UDP port where no QUIC is spoken. `port` 0: any. */
+export async function startUdp(door: 'silent' | 'shut' | 'versions' | 'noise', port = 0): Promise<Program> {
+  return start(['udp', '--door', door, '--port', String(port)], {})
+}
+
 /** A server whose connections play these scripts, the last one again and again. */
 export async function startScripted(...scripts: readonly (readonly Step[])[]): Promise<Scripted> {
   const program = await start(['script', '--script', JSON.stringify(scripts)], {})
@@ -145,6 +264,9 @@ export async function startShut(): Promise<Program> {
   return start(['script', '--door', 'shut', '--script', '[[]]'], {})
 }
 
+/** Programs behind which there is only QUIC. */
+const QUIC = ['h3', 'quic', 'relay', 'udp']
+
 async function start(args: string[], { wrap }: StartOptions): Promise<Program> {
   const [command, all] = wrap ? wrap(binary(), args) : [binary(), args]
   const child = spawn(command, all, { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -158,7 +280,7 @@ async function start(args: string[], { wrap }: StartOptions): Promise<Program> {
   const ca = typeof ready['ca'] === 'string' ? ready['ca'] : null
   const crl = typeof ready['crl'] === 'string' ? ready['crl'] : null
   const { cert, key } = ready
-  const scheme = args.includes('--tls') ? 'https' : 'http'
+  const scheme = args.includes('--tls') || QUIC.includes(args[0] ?? '') ? 'https' : 'http'
   return {
     origin: `${scheme}://127.0.0.1:${port}`,
     port,
