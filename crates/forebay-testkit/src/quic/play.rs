@@ -54,7 +54,8 @@ pub(super) async fn serve(shared: Arc<Shared>, connecting: quinn::Connecting, re
     });
     spawn_local(requests.requests());
     spawn_local(unidirectional.unidirectional());
-    let mut player = Player { shared: shared.clone(), index, quic: quic.clone(), streams, signals: 0 };
+    let mut player =
+        Player { shared: shared.clone(), index, quic: quic.clone(), streams, flood: Vec::new(), signals: 0 };
     let closed = quic.closed();
     tokio::pin!(closed);
     let error = tokio::select! {
@@ -154,6 +155,8 @@ struct Player {
     index: usize,
     quic: quinn::Connection,
     streams: Rc<RefCell<Streams>>,
+    /// Of `Step::Flood`: kept, because a stream that is dropped ends.
+    flood: Vec<SendStream>,
     /// Signals used up.
     signals: u64,
 }
@@ -191,6 +194,7 @@ impl Player {
                 for _ in 0..*count {
                     let mut stream = self.quic.open_uni().await.map_err(|_| Ended)?;
                     stream.write_all(bytes).await.map_err(|_| Ended)?;
+                    self.flood.push(stream);
                     self.shared.update(index, |connection| connection.info.flooded += 1);
                 }
             }

@@ -47,7 +47,7 @@ pub enum Step {
     Reset(To, u64),
     /// Asks the client to stop sending on a request.
     Stop(usize, u64),
-    /// Opens so many further unidirectional streams, each with these bytes; waits for credit.
+    /// Opens so many further unidirectional streams, each with these bytes and without an end; waits for credit.
     Flood(u64, Vec<u8>),
     /// Answers each request from this place on, once it has ended, with status 200 and these bytes, for ever.
     Serve(usize, Vec<u8>),
