@@ -3,6 +3,7 @@
 export { type ConsecutiveOptions, consecutiveFailures } from './breaker/consecutive.js'
 export type { OpenOptions } from './breaker/opening.js'
 export { type SamplingOptions, sampling } from './breaker/sampling.js'
+export type { AgentOptions } from './config/agent.js'
 export type { BreakerPolicy, BreakerState } from './config/breaker.js'
 export type {
   Bounds,
@@ -53,6 +54,7 @@ export {
 export type { Outcome } from './errors/outcome.js'
 export type { FetchInit, FetchOptions } from './fetch/call.js'
 export { exchangeOf } from './fetch/fetch.js'
+export { Agent, type AgentRequestOptions } from './pool/agent.js'
 export { Pool } from './pool/origin-pool.js'
 export type { StreamResult, StreamSink } from './pool/pipe.js'
 export type { AbstractPool, CloseOptions, DrainReason, PoolEvents } from './pool/pool.js'

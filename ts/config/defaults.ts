@@ -62,6 +62,9 @@ export const RETRY_BACKOFF_MAX_MS = 250
 export const PRECONNECT_RATIO = 1
 export const MAX_PRECONNECT_RATIO = 3
 
+/** Envoy, `AlternateProtocolsCacheOptions.max_entries`: origins that it remembers. */
+export const MAX_ORIGINS = 1024
+
 /** rustls, `ClientSessionMemoryCache`: 256 sessions. */
 export const SESSION_CACHE = 256
 /** A guess: a bound on memory, about 1 KiB a session. */

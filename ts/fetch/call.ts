@@ -32,7 +32,7 @@ export interface FetchCall {
   readonly request: object | null
   readonly redirect: 'follow' | 'error' | 'manual'
   readonly rare: RareMembers
-  readonly extra: FetchOptions
+  extra: FetchOptions
 }
 
 const NO_OPTIONS: FetchOptions = Object.freeze({})

@@ -39,7 +39,11 @@ export function follow(call: FetchCall, response: PoolResponse, count: number): 
     call.body = null
     call.fields.remove(BODY_FIELDS)
   }
-  if (location.origin !== before.origin) call.fields.remove(CREDENTIALS)
+  if (location.origin !== before.origin) {
+    call.fields.remove(CREDENTIALS)
+    // The name that the one was to be called by is not the other's.
+    if (call.extra.authority !== undefined) call.extra = { ...call.extra, authority: undefined }
+  }
   call.location = location
   return true
 }

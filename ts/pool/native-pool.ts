@@ -11,7 +11,7 @@ import type { EventEmitter } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { Breaker, type BreakerHost } from '../breaker/breaker.js'
 import type { BreakerState } from '../config/breaker.js'
-import { nativeConfig, parsePool } from '../config/parse.js'
+import { type Environment, nativeConfig, parsePool } from '../config/parse.js'
 import type { PoolConfig } from '../config/parsed.js'
 import type { RetryConfig } from '../config/retry.js'
 import { nodeRoots } from '../config/roots.js'
@@ -62,8 +62,7 @@ export class NativePool implements PoolSink, BreakerHost, CallHost, LocatorHost 
   #closeTimer: Timer | null = null
 
   constructor(givenOrigin: unknown, options: unknown, emitter: WeakRef<EventEmitter>) {
-    const environment = { parallelism: availableParallelism(), eventLoopSupport: nativeBinding().eventLoopSupport() }
-    const parsed = parsePool(givenOrigin, options, environment)
+    const parsed = parsePool(givenOrigin, options, environmentOf())
     const { config, origin } = parsed
     this.config = config
     this.origin = config.origin
@@ -261,6 +260,18 @@ export class NativePool implements PoolSink, BreakerHost, CallHost, LocatorHost 
     return this.#reader.read(row => this.#channel.stats(this.#pool, row))
   }
 
+  /** Whether requests run or wait, as far as the native side has told. */
+  hasWork(): boolean {
+    if (this.#locator.isHolding || this.#reading.size > 0) return true
+    return this.#lastStats === null && this.#reader.hasWork(row => this.#channel.stats(this.#pool, row))
+  }
+
+  /** Whether nothing of it would be missed. */
+  isIdle(): boolean {
+    const isClosed = this.breaker === null || this.breaker.state.type === 'closed'
+    return this.#connections === 0 && isClosed && !this.hasWork()
+  }
+
   poolClosed(): void {
     this.destroyed = true
     this.closed = true
@@ -357,6 +368,15 @@ export class NativePool implements PoolSink, BreakerHost, CallHost, LocatorHost 
   failBody(id: number): void {
     this.#channel.failBody(id)
   }
+}
+
+/** Refuses options that no pool could have: an agent's, before its first pool. */
+export function checkOptions(options: unknown): void {
+  parsePool('https://any.invalid', options, environmentOf())
+}
+
+function environmentOf(): Environment {
+  return { parallelism: availableParallelism(), eventLoopSupport: nativeBinding().eventLoopSupport() }
 }
 
 /** What a request that is not submitted was to upload is let go. */

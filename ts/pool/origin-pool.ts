@@ -15,9 +15,13 @@ import type { RequestOptions } from '../request/request.js'
 import type { PoolResponse, ResponseHead } from '../response/response.js'
 import { decompressed } from './decompress.js'
 import { NativePool } from './native-pool.js'
+import type { Judge } from './origins.js'
 import { pipeResponse, type StreamResult, type StreamSink } from './pipe.js'
 import type { AbstractPool, CloseOptions, PoolEvents } from './pool.js'
 import type { PoolStats } from './stats.js'
+
+/** For the agent that keeps pools. */
+export let judgeOfPools: Judge<Pool>
 
 /** A pool of connections to one origin. */
 export class Pool extends EventEmitter<PoolEvents> implements AbstractPool {
@@ -95,6 +99,10 @@ export class Pool extends EventEmitter<PoolEvents> implements AbstractPool {
 
   destroy(error?: Error): Promise<void> {
     return this.#pool.destroy(error)
+  }
+
+  static {
+    judgeOfPools = { hasWork: pool => pool.#pool.hasWork(), isIdle: pool => pool.#pool.isIdle() }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -6,25 +6,25 @@ import type { BreakerState } from '../config/breaker.js'
 import type { Attempt, Priority } from '../errors/attempt.js'
 import type { ForebayError, LimitName } from '../errors/errors.js'
 import type { FetchInit } from '../fetch/call.js'
-import type { RequestOptions } from '../request/request.js'
+import type { ExchangeOptions, RequestOptions } from '../request/request.js'
 import type { ConnectionInfo } from '../response/connection.js'
 import type { PoolResponse } from '../response/response.js'
 import type { StreamResult, StreamSink } from './pipe.js'
 import type { PoolStats } from './stats.js'
 
-/** A pool. Disposal is `close()`. */
-export interface AbstractPool extends AsyncDisposable {
-  readonly kind: 'pool'
+/** A pool, or pools. `R`: what a request is; `S`: what there are for statistics. Disposal is `close()`. */
+export interface AbstractPool<R extends ExchangeOptions = RequestOptions, S = PoolStats> extends AsyncDisposable {
+  readonly kind: 'pool' | 'agent'
   /** Whether it takes no more requests. */
   readonly closed: boolean
   /** Whether nothing is left of it. */
   readonly destroyed: boolean
   /** A fresh, frozen snapshot; one crossing. */
-  readonly stats: PoolStats
+  readonly stats: S
   /** Sends a request; resolves when the head is there. A status is never an error. */
-  request(options: RequestOptions): Promise<PoolResponse>
+  request(options: R): Promise<PoolResponse>
   /** Sends a request and writes the body of its response into what `sink` gives, no faster than that takes it. */
-  stream(options: RequestOptions, sink: StreamSink): Promise<StreamResult>
+  stream(options: R, sink: StreamSink): Promise<StreamResult>
   /** The platform's `fetch`, through this pool: follows redirects within it, decodes bodies. Bound. */
   readonly fetch: (input: string | URL | Request, init?: FetchInit) => Promise<Response>
   /** The connections that are there finish what they have and close; requests that wait, and new ones, get new connections. */

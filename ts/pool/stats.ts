@@ -104,10 +104,13 @@ interface Draft {
 export class StatsReader {
   readonly #places: readonly Place[]
   readonly #row: Float64Array
+  /** Where requests that run or wait are counted. */
+  readonly #work: readonly number[]
 
   constructor(names: readonly string[]) {
     this.#places = names.map(placeOf)
     this.#row = new Float64Array(names.length + 1 + 2 * MAX_STATUSES)
+    this.#work = ['rqActive', 'rqPendingActive'].map(name => names.findIndex(one => camel(one) === name))
   }
 
   /** A snapshot of what `fill` writes. */
@@ -119,6 +122,12 @@ export class StatsReader {
     const snapshot = { ...draft.counters, circuitBreakers: draft.gauges, histograms: draft.histograms, rqByStatus }
     // The names are checked against `StatName` by a test on the real binding: the compiler cannot.
     return deepFrozen(snapshot) as unknown as PoolStats
+  }
+
+  /** Whether what `fill` writes tells of requests that run or wait. */
+  hasWork(fill: (row: Float64Array) => void): boolean {
+    fill(this.#row)
+    return this.#work.some(index => (this.#row[index] ?? 0) > 0)
   }
 
   /** Behind the numbers that have names: how many statuses, then status and count of each. */
