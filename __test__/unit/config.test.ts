@@ -152,6 +152,19 @@ const ROWS: readonly Row[] = [
   whole('http2.streamWindow', 262_144, 65_535, MAX_MS),
   whole('http2.connectionWindow', 4_194_304, 65_535, MAX_MS),
   {
+    path: 'http2.adaptiveWindow',
+    unset: null,
+    good: [
+      [null, null],
+      [{}, { maxStreamWindow: 16_777_216, maxConnectionWindow: 25_165_824 }],
+      [
+        { maxStreamWindow: 262_144, maxConnectionWindow: MAX_MS },
+        { maxStreamWindow: 262_144, maxConnectionWindow: MAX_MS },
+      ],
+    ],
+    bad: [0, true, 'auto', []],
+  },
+  {
     path: 'http2.ping',
     unset: null,
     good: [
@@ -181,6 +194,7 @@ const ROWS: readonly Row[] = [
   number('connection.durationJitter', 0.1, 0, 1),
   limit('connection.maxRequestsPerConnection', 0, 0),
   ms('connection.drainTimeout', 0),
+  ms('connection.tcpUserTimeout', 0),
   choice('connection.pick', ['least-loaded', 'most-recent', 'round-robin']),
   choice('connection.onConnectFailure', ['uncovered', 'all']),
   choice('connection.onCancel', ['keep', 'close-excess']),
@@ -302,6 +316,16 @@ test('windows follow the buffer, within what HTTP/2 allows', t => {
   t.deepEqual(windows(1_000_000), [1_000_000, 16_000_000])
   t.deepEqual(windows(16_384), [65_535, 1_048_560])
   t.deepEqual(windows(MAX_MS), [MAX_MS, MAX_MS])
+})
+
+test('windows that grow are bounded by no less than where they begin', t => {
+  const parsed = (http2: object) => parse({ http2 }).http2.adaptiveWindow
+  const path = (http2: object) => t.throws(() => parse({ http2 }), { instanceOf: ConfigError }).path
+  const wide = { streamWindow: 20_000_000, connectionWindow: 30_000_000, adaptiveWindow: {} }
+  t.deepEqual(parsed(wide), { maxStreamWindow: 20_000_000, maxConnectionWindow: 30_000_000 })
+  t.is(path({ adaptiveWindow: { maxStreamWindow: 262_143 } }), 'http2.adaptiveWindow.maxStreamWindow')
+  t.is(path({ adaptiveWindow: { maxConnectionWindow: 4_194_303 } }), 'http2.adaptiveWindow.maxConnectionWindow')
+  t.is(path({ adaptiveWindow: { maxStreamWindow: 2 ** 31 } }), 'http2.adaptiveWindow.maxStreamWindow')
 })
 
 test('a ping needs a timeout, and each of its numbers is checked', t => {
@@ -511,6 +535,7 @@ test('what crosses has every field, and a number for unlimited', t => {
       connectBackoffBase: 25,
       connectBackoffMax: 250,
       preconnectRatio: 1,
+      tcpUserTimeout: 0,
       localAddress: null,
       socketPath: null,
     },
@@ -549,6 +574,7 @@ test('what crosses has every field, and a number for unlimited', t => {
       remember: true,
       streamWindow: 262_144,
       connectionWindow: 4_194_304,
+      adaptiveWindow: null,
       ping: null,
     },
   })

@@ -21,6 +21,7 @@ const CONNECTION = [
   'onCancel',
   'connectBackoff',
   'preconnectRatio',
+  'tcpUserTimeout',
   'localAddress',
   'socketPath',
 ] as const
@@ -55,6 +56,7 @@ export function parseConnection(value: unknown): ConnectionConfig {
       1,
       defaults.MAX_PRECONNECT_RATIO,
     ),
+    tcpUserTimeout: ms('tcpUserTimeout', defaults.TCP_USER_TIMEOUT_MS),
     localAddress,
     socketPath,
   })

@@ -47,6 +47,8 @@ export const DURATION_JITTER = 0.1
 export const MAX_REQUESTS_PER_CONNECTION = 0
 /** Envoy has no bound for upstream connections that drain. */
 export const DRAIN_TIMEOUT_MS = 0
+/** Envoy sets no `TCP_USER_TIMEOUT` unless its `socket_options` do. */
+export const TCP_USER_TIMEOUT_MS = 0
 /** Envoy, `DnsCacheConfig` and retry back-off: base interval 25 ms. */
 export const CONNECT_BACKOFF_BASE_MS = 25
 /** Envoy, retry back-off: ten times the base. */
@@ -103,6 +105,10 @@ export const MIN_WINDOW_BYTES = 65_535
 export const MAX_WINDOW_BYTES: number = 2 ** 31 - 1
 /** Streams that may be unread at once before they stop the others. A guess. */
 export const CONNECTION_WINDOW_FACTOR = 16
+/** Envoy, `Http2ProtocolOptions.initial_stream_window_size`, and the bound of hyper's estimate: 16 MiB. */
+export const MAX_ADAPTIVE_STREAM_WINDOW_BYTES = 16_777_216
+/** Envoy, `Http2ProtocolOptions.initial_connection_window_size`: 24 MiB. */
+export const MAX_ADAPTIVE_CONNECTION_WINDOW_BYTES = 25_165_824
 /** Envoy, `KeepaliveSettings.interval_jitter`: 15 %. */
 export const PING_JITTER = 0.15
 

@@ -4,7 +4,7 @@
 
 import { ConfigError } from '../errors/errors.js'
 import * as defaults from './defaults.js'
-import type { Http2Config, PingConfig, PoolProtocol } from './parsed.js'
+import type { AdaptiveWindowConfig, Http2Config, PingConfig, PoolProtocol } from './parsed.js'
 import { fieldsOf, readBoolean, readMs, readNumber, readWhole, refusal } from './read.js'
 
 const H1: readonly PoolProtocol[] = Object.freeze(['h1'] as const)
@@ -31,6 +31,7 @@ export function parseHttp2(value: unknown, bodyBuffer: number): Http2Config {
     'remember',
     'streamWindow',
     'connectionWindow',
+    'adaptiveWindow',
     'ping',
   ] as const
   const fields = fieldsOf('http2', value, known)
@@ -40,13 +41,28 @@ export function parseHttp2(value: unknown, bodyBuffer: number): Http2Config {
     readWhole(`http2.${key}`, fields[key], clampWindow(fallback), defaults.MIN_WINDOW_BYTES, defaults.MAX_WINDOW_BYTES)
   const streamWindow = window('streamWindow', bodyBuffer)
   const before = fields['preSettingsStreams']
+  const connectionWindow = window('connectionWindow', streamWindow * defaults.CONNECTION_WINDOW_FACTOR)
   return Object.freeze({
     maxConcurrentStreams: streams('maxConcurrentStreams', defaults.MAX_CONCURRENT_STREAMS),
     preSettingsStreams: before === undefined || before === null ? null : streams('preSettingsStreams', 1),
     remember: readBoolean('http2.remember', fields['remember'], true),
     streamWindow,
-    connectionWindow: window('connectionWindow', streamWindow * defaults.CONNECTION_WINDOW_FACTOR),
+    connectionWindow,
+    adaptiveWindow: parseAdaptiveWindow(fields['adaptiveWindow'], streamWindow, connectionWindow),
     ping: parsePing(fields['ping']),
+  })
+}
+
+/** Bounds below where the windows begin would never let them grow: the default is never below, and what is given may not be. */
+function parseAdaptiveWindow(value: unknown, stream: number, connection: number): AdaptiveWindowConfig | null {
+  if (value === undefined || value === null) return null
+  const path = 'http2.adaptiveWindow'
+  const fields = fieldsOf(path, value, ['maxStreamWindow', 'maxConnectionWindow'])
+  const bound = (key: 'maxStreamWindow' | 'maxConnectionWindow', fallback: number, min: number) =>
+    readWhole(`${path}.${key}`, fields[key], Math.max(fallback, min), min, defaults.MAX_WINDOW_BYTES)
+  return Object.freeze({
+    maxStreamWindow: bound('maxStreamWindow', defaults.MAX_ADAPTIVE_STREAM_WINDOW_BYTES, stream),
+    maxConnectionWindow: bound('maxConnectionWindow', defaults.MAX_ADAPTIVE_CONNECTION_WINDOW_BYTES, connection),
   })
 }
 

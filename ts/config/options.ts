@@ -193,6 +193,12 @@ export interface ConnectionOptions {
    */
   readonly preconnectRatio?: number | undefined
   /**
+   * How long sent bytes may stay unacknowledged before the system gives the connection up, in ms. `0`: the system's own limit, which is
+   * minutes. Only Linux has it (`TCP_USER_TIMEOUT`); elsewhere, and on a Unix socket, it changes nothing.
+   * @default 0
+   */
+  readonly tcpUserTimeout?: number | undefined
+  /**
    * Address to connect from.
    * @default null
    */
@@ -338,6 +344,26 @@ export interface Http2Options {
    * @default 16 times `streamWindow`
    */
   readonly connectionWindow?: number | undefined
+  /**
+   * Whether the windows grow to what the path holds, as a PING now and then tells. The upstream may then send so much ahead of the
+   * readers, and so much may wait in native memory. `{}`: up to the bounds below.
+   * @default null
+   */
+  readonly adaptiveWindow?:
+    | {
+        /**
+         * Bytes for each request, from `streamWindow`.
+         * @default 16_777_216
+         */
+        readonly maxStreamWindow?: number | undefined
+        /**
+         * Bytes for all requests on a connection, from `connectionWindow`.
+         * @default 25_165_824
+         */
+        readonly maxConnectionWindow?: number | undefined
+      }
+    | null
+    | undefined
   /**
    * Whether the upstream is asked if it is still there. Without, only after a time-out on a connection from which nothing has come.
    * @default null

@@ -144,6 +144,7 @@ export function nativeConfig(parsed: Parsed, addresses: NativeAddress[], roots: 
       connectBackoffBase: connection.connectBackoff.base,
       connectBackoffMax: connection.connectBackoff.max,
       preconnectRatio: connection.preconnectRatio,
+      tcpUserTimeout: connection.tcpUserTimeout,
       localAddress: connection.localAddress,
       socketPath: connection.socketPath,
     },
@@ -157,7 +158,11 @@ export function nativeConfig(parsed: Parsed, addresses: NativeAddress[], roots: 
       maxStreamDuration: config.maxStreamDuration,
     },
     bounds: { ...config.bounds },
-    http2: { ...config.http2, ping: config.http2.ping === null ? null : { ...config.http2.ping } },
+    http2: {
+      ...config.http2,
+      adaptiveWindow: config.http2.adaptiveWindow === null ? null : { ...config.http2.adaptiveWindow },
+      ping: config.http2.ping === null ? null : { ...config.http2.ping },
+    },
     tls:
       config.tls === null
         ? null

@@ -41,6 +41,8 @@ export interface ConnectionConfig {
   readonly onCancel: 'keep' | 'close-excess'
   readonly connectBackoff: { readonly base: number; readonly max: number }
   readonly preconnectRatio: number
+  /** 0: the system's own limit. */
+  readonly tcpUserTimeout: number
   readonly localAddress: string | null
   readonly socketPath: string | null
 }
@@ -64,7 +66,13 @@ export interface Http2Config {
   readonly remember: boolean
   readonly streamWindow: number
   readonly connectionWindow: number
+  readonly adaptiveWindow: AdaptiveWindowConfig | null
   readonly ping: PingConfig | null
+}
+
+export interface AdaptiveWindowConfig {
+  readonly maxStreamWindow: number
+  readonly maxConnectionWindow: number
 }
 
 export interface PingConfig {

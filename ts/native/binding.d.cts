@@ -31,6 +31,12 @@ export declare function configureRuntime(shards: number): boolean
 /** Null where protocol work can be done on Node's loop; else why not. */
 export declare function eventLoopSupport(): string | null
 
+/** Up to where windows grow. */
+export interface NativeAdaptiveWindow {
+  maxStreamWindow: number
+  maxConnectionWindow: number
+}
+
 /** Where to connect. */
 export interface NativeAddress {
   address: string
@@ -61,6 +67,7 @@ export interface NativeConnectionConfig {
   connectBackoffBase: number
   connectBackoffMax: number
   preconnectRatio: number
+  tcpUserTimeout: number
   localAddress: string | null
   socketPath: string | null
 }
@@ -72,6 +79,7 @@ export interface NativeHttp2 {
   remember: boolean
   streamWindow: number
   connectionWindow: number
+  adaptiveWindow: NativeAdaptiveWindow | null
   ping: NativePing | null
 }
 

@@ -83,7 +83,13 @@ export interface NativeHttp2 {
   readonly remember: boolean
   readonly streamWindow: number
   readonly connectionWindow: number
+  readonly adaptiveWindow: NativeAdaptiveWindow | null
   readonly ping: NativePing | null
+}
+
+export interface NativeAdaptiveWindow {
+  readonly maxStreamWindow: number
+  readonly maxConnectionWindow: number
 }
 
 export interface NativePing {
@@ -129,6 +135,7 @@ export interface NativeConnectionConfig {
   readonly connectBackoffBase: number
   readonly connectBackoffMax: number
   readonly preconnectRatio: number
+  readonly tcpUserTimeout: number
   readonly localAddress: string | null
   readonly socketPath: string | null
 }

@@ -24,7 +24,12 @@ export interface Histogram {
 
 export type HistogramName = 'rqQueueMs' | 'cxConnectMs' | 'cxLengthMs' | 'rqPerCx'
 
-/** A counter or gauge that is a plain number. Source: the statistics of Envoy's clusters, in camel case. */
+/**
+ * A counter or gauge that is a plain number. Source: the statistics of Envoy's clusters, in camel case.
+ *
+ * `http2Rx...` and `http2Tx...` are our own: what came and left over connections of HTTP/2. `Bytes` are those of the frames with what goes
+ * around them, before encryption; `Frames` counts all types, `Data`, `Headers`, `Reset` and so on those of one.
+ */
 export type StatName =
   | 'cxActive'
   | 'rqActive'
@@ -79,6 +84,24 @@ export type StatName =
   | 'rq3xx'
   | 'rq4xx'
   | 'rq5xx'
+  | 'http2RxBytes'
+  | 'http2RxFrames'
+  | 'http2RxData'
+  | 'http2RxHeaders'
+  | 'http2RxReset'
+  | 'http2RxSettings'
+  | 'http2RxPing'
+  | 'http2RxGoaway'
+  | 'http2RxWindowUpdate'
+  | 'http2TxBytes'
+  | 'http2TxFrames'
+  | 'http2TxData'
+  | 'http2TxHeaders'
+  | 'http2TxReset'
+  | 'http2TxSettings'
+  | 'http2TxPing'
+  | 'http2TxGoaway'
+  | 'http2TxWindowUpdate'
 
 /** A snapshot of a pool's counters. */
 export type PoolStats = Readonly<Record<StatName, number>> & {

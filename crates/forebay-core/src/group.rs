@@ -190,6 +190,11 @@ impl Group {
         self.stats.bump(stat);
     }
 
+    /// Counts many at once of those that only the shell can see.
+    pub fn add(&mut self, stat: Stat, count: u64) {
+        self.stats.add(stat, count);
+    }
+
     /// Counts a final response.
     pub fn responded(&mut self, status: u16) {
         self.stats.responded(status);

@@ -87,6 +87,24 @@ stats! {
     Rq3xx "rq3xx",
     Rq4xx "rq4xx",
     Rq5xx "rq5xx",
+    Http2RxBytes "http2RxBytes",
+    Http2RxFrames "http2RxFrames",
+    Http2RxData "http2RxData",
+    Http2RxHeaders "http2RxHeaders",
+    Http2RxReset "http2RxReset",
+    Http2RxSettings "http2RxSettings",
+    Http2RxPing "http2RxPing",
+    Http2RxGoaway "http2RxGoaway",
+    Http2RxWindowUpdate "http2RxWindowUpdate",
+    Http2TxBytes "http2TxBytes",
+    Http2TxFrames "http2TxFrames",
+    Http2TxData "http2TxData",
+    Http2TxHeaders "http2TxHeaders",
+    Http2TxReset "http2TxReset",
+    Http2TxSettings "http2TxSettings",
+    Http2TxPing "http2TxPing",
+    Http2TxGoaway "http2TxGoaway",
+    Http2TxWindowUpdate "http2TxWindowUpdate",
 }
 
 /// How many there are.
@@ -196,6 +214,10 @@ impl Stats {
 
     pub(crate) fn bump(&mut self, stat: Stat) {
         self.values[stat as usize] += 1;
+    }
+
+    pub(crate) fn add(&mut self, stat: Stat, count: u64) {
+        self.values[stat as usize] += count;
     }
 
     pub(crate) fn fall(&mut self, gauge: Stat) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forebay_core as core;
 use forebay_transport::PoolConfig;
-use forebay_transport::config::{Http2Config, PingConfig};
+use forebay_transport::config::{AdaptiveWindow, Http2Config, PingConfig};
 use forebay_transport::tls::{Tls, TlsOptions};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
@@ -42,7 +42,15 @@ pub struct NativeHttp2 {
     pub remember: bool,
     pub stream_window: u32,
     pub connection_window: u32,
+    pub adaptive_window: Option<NativeAdaptiveWindow>,
     pub ping: Option<NativePing>,
+}
+
+/// Up to where windows grow.
+#[napi(object)]
+pub struct NativeAdaptiveWindow {
+    pub max_stream_window: u32,
+    pub max_connection_window: u32,
 }
 
 /// PING.
@@ -113,6 +121,7 @@ pub struct NativeConnectionConfig {
     pub connect_backoff_base: u32,
     pub connect_backoff_max: u32,
     pub preconnect_ratio: f64,
+    pub tcp_user_timeout: u32,
     pub local_address: Option<String>,
     pub socket_path: Option<String>,
 }
@@ -190,6 +199,7 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
         addresses: addresses(&native.addresses)?,
         socket_path: connection.socket_path.as_ref().map(Into::into),
         local_address,
+        tcp_user_timeout: off(connection.tcp_user_timeout),
         address_delay: ms(connection.address_delay),
         tls,
         headers_timeout: off(native.timeouts.headers_timeout),
@@ -227,6 +237,10 @@ fn http2(native: &NativeHttp2) -> Http2Config {
     Http2Config {
         stream_window: native.stream_window,
         connection_window: native.connection_window,
+        adaptive_window: native.adaptive_window.as_ref().map(|bounds| AdaptiveWindow {
+            max_stream_window: bounds.max_stream_window,
+            max_connection_window: bounds.max_connection_window,
+        }),
         ping: native.ping.as_ref().map(|ping| PingConfig {
             timeout: ms(ping.timeout),
             interval: off(ping.interval),

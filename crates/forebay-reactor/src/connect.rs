@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -15,11 +16,14 @@ pub struct ConnectOptions {
     pub local_address: Option<IpAddr>,
     /// Small writes leave at once instead of waiting for an acknowledgement. On by default, as in Node.
     pub nodelay: bool,
+    /// How long sent bytes may stay unacknowledged before the system gives the connection up. `None`: the system's own limit. Only Linux
+    /// has it (`TCP_USER_TIMEOUT`); elsewhere it is ignored.
+    pub user_timeout: Option<Duration>,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { local_address: None, nodelay: true }
+        Self { local_address: None, nodelay: true, user_timeout: None }
     }
 }
 
@@ -27,6 +31,10 @@ pub(crate) fn tcp(peer: SocketAddr, options: &ConnectOptions) -> io::Result<mio:
     let socket = Socket::new(Domain::for_address(peer), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(options.nodelay)?;
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    if options.user_timeout.is_some() {
+        socket.set_tcp_user_timeout(options.user_timeout)?;
+    }
     if let Some(local) = options.local_address {
         socket.bind(&SocketAddr::new(local, 0).into())?;
     }
@@ -46,4 +54,21 @@ pub(crate) fn is_under_way(error: &io::Error) -> bool {
     return error.raw_os_error() == Some(libc::EINPROGRESS);
     #[cfg(not(unix))]
     return error.kind() == io::ErrorKind::WouldBlock;
+}
+
+#[cfg(all(test, any(target_os = "android", target_os = "linux")))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_system_is_told_how_long_to_wait_for_acknowledgements() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = listener.local_addr().unwrap();
+        for limit in [None, Some(Duration::from_millis(12_345))] {
+            let options = ConnectOptions { user_timeout: limit, ..ConnectOptions::default() };
+            let stream = tcp(peer, &options).unwrap();
+            assert_eq!(socket2::SockRef::from(&stream).tcp_user_timeout().unwrap(), limit);
+        }
+    }
 }

@@ -307,18 +307,21 @@ fn records_that_no_honest_server_sends() {
 }
 
 #[test]
-fn records_without_tls_1_3_end_the_script() {
+fn records_of_tls_1_2_are_sealed_too() {
+    let record = |content_type, bytes: &[u8], times| Step::Record { content_type, bytes: bytes.to_vec(), times };
     let tls12 = TlsOptions { versions: Versions::Tls12, ..TlsOptions::default() };
+    let script = Script::new().tls(tls12).send("a").step(record(23, b"b", 2)).send("c").step(Step::CloseNotify).close();
+    let server = Server::start(vec![script]).unwrap();
+    assert_eq!(connect(server.addr(), &trusting(server.authority()), "localhost").unwrap().rest(), b"abbc");
+}
+
+#[test]
+fn records_without_tls_end_the_script() {
     let record = Step::Record { content_type: 21, bytes: vec![2, 40], times: 1 };
-    let server =
-        Server::start(vec![Script::new().step(record.clone()), Script::new().tls(tls12).step(record)]).unwrap();
+    let server = Server::start(vec![Script::new().step(record)]).unwrap();
     let _plain = support::connect(server.addr());
-    assert!(server.wait_until(PATIENCE, |all| all.len() == 1));
-    let _tls = connect(server.addr(), &trusting(server.authority()), "localhost").unwrap();
-    assert!(
-        server
-            .wait_until(PATIENCE, |all| all.len() == 2 && all.iter().all(|it| matches!(it.end, Some(End::Script(_)))))
-    );
+    let ended = |it: &forebay_testkit::script::ConnectionInfo| matches!(it.end, Some(End::Script(_)));
+    assert!(server.wait_until(PATIENCE, |all| all.len() == 1 && all.iter().all(ended)));
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub struct Http2Config {
     /// How long the peer has for its first SETTINGS, and to acknowledge ours. Default: 10 s (a guess; the bounds of the hostile
     /// upstream rows).
     pub settings_timeout: Duration,
+    /// Whether the windows grow to what the path holds. Default: no (hyper; Envoy has no such option).
+    pub adaptive_window: Option<AdaptiveWindow>,
     /// Whether the peer is still there. Default: asked only after a time-out (Envoy asks never).
     pub ping: Option<PingConfig>,
 }
@@ -29,8 +31,25 @@ impl Default for Http2Config {
             stream_window: 262_144,
             connection_window: 16 * 262_144,
             settings_timeout: Duration::from_secs(10),
+            adaptive_window: None,
             ping: None,
         }
+    }
+}
+
+/// Up to where windows grow, if the path holds more than they allow. What a peer may send ahead of the readers, and with it memory, is
+/// bounded by these.
+#[derive(Clone, Copy, Debug)]
+pub struct AdaptiveWindow {
+    /// Bytes for each stream. Default: 16 MiB (Envoy, `initial_stream_window_size`; hyper's bound too).
+    pub max_stream_window: u32,
+    /// Bytes for a connection. Default: 24 MiB (Envoy, `initial_connection_window_size`).
+    pub max_connection_window: u32,
+}
+
+impl Default for AdaptiveWindow {
+    fn default() -> Self {
+        Self { max_stream_window: 16 * 1024 * 1024, max_connection_window: 24 * 1024 * 1024 }
     }
 }
 
@@ -60,6 +79,9 @@ pub struct PoolConfig {
     pub socket_path: Option<PathBuf>,
     /// Source address.
     pub local_address: Option<IpAddr>,
+    /// How long sent bytes may stay unacknowledged before the system gives a connection up, where the system can (Linux, `TCP_USER_TIMEOUT`).
+    /// `None`: the system's own limit, minutes.
+    pub tcp_user_timeout: Option<Duration>,
     /// Until the next address is tried beside the first. Zero: all at once.
     pub address_delay: Duration,
     /// For an https origin.

@@ -117,7 +117,11 @@ impl<'a> Race<'a> {
     fn new(handle: &'a Handle, config: &PoolConfig, addresses: &'a [SocketAddr], link: &'a Link) -> Self {
         Self {
             handle,
-            options: ConnectOptions { local_address: config.local_address, ..ConnectOptions::default() },
+            options: ConnectOptions {
+                local_address: config.local_address,
+                user_timeout: config.tcp_user_timeout,
+                ..ConnectOptions::default()
+            },
             delay: config.address_delay,
             waiting: addresses.iter(),
             running: Vec::new(),

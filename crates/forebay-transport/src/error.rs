@@ -455,7 +455,6 @@ fn tls_lost(error: &rustls::Error) -> Code {
         E::PeerMisbehaved(
             P::TooManyEmptyFragments
             | P::TooManyKeyUpdateRequests
-            | P::TooManyRenegotiationRequests
             | P::TooManyWarningAlertsReceived
             | P::IllegalMiddleboxChangeCipherSpec,
         )

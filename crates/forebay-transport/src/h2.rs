@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   connection --> stream          one exchange: request out, head, body
-//!      |   \--> {nudges, keepalive}
-//!     h2 --> io --> meter --> settings
+//!      |   \--> {nudges, keepalive, bandwidth}
+//!     h2 --> io --> meter --> {settings, traffic}
 //! ```
 //!
 //! Not here: sockets and TLS (`wire`, `dial`), what a fault is called (`error`).
 
+mod bandwidth;
 mod connection;
 mod fault;
 mod fields;
@@ -18,8 +19,10 @@ mod meter;
 mod nudges;
 mod settings;
 mod stream;
+mod traffic;
 mod upload;
 
 pub(crate) use connection::H2;
 pub(crate) use fault::Fault;
 pub(crate) use io::ReadEnd;
+pub(crate) use traffic::Traffic;

@@ -35,6 +35,7 @@ use crate::config::PoolConfig;
 use crate::connection::Link;
 use crate::error::{Code, Failure, Phase};
 use crate::exchange::{Exchange, Exchanges, Retry};
+use crate::h2::Traffic;
 use crate::refusal;
 use crate::request::{Content, Submission};
 use crate::sink::{ConnectionNumber, PoolId, RequestId, Sink};
@@ -128,6 +129,8 @@ pub(crate) struct Pool {
     changed: Cell<bool>,
     /// Refusals that were not told yet, by priority and limit.
     overflows: RefCell<Overflows>,
+    /// What passed over its HTTP/2 connections and was not counted in the core yet.
+    pub(crate) traffic: Rc<Traffic>,
     /// Calls of `close` and `destroy` that the sink has not answered.
     closings: Cell<u32>,
 }
@@ -150,6 +153,7 @@ impl Pool {
             changed: Cell::new(false),
             overflows: RefCell::default(),
             closings: Cell::new(0),
+            traffic: Rc::default(),
             shared,
             id,
             config,
@@ -180,7 +184,7 @@ impl Pool {
     }
 
     /// Its counters may have changed.
-    fn mark(&self) {
+    pub(crate) fn mark(&self) {
         if !self.changed.replace(true) {
             self.shared.changed.borrow_mut().push(self.id);
         }
@@ -196,7 +200,9 @@ impl Pool {
 
     /// Looks at what the core counts.
     pub(crate) fn with_core<R>(&self, look: impl FnOnce(&Group) -> R) -> R {
-        look(&self.core.borrow())
+        let mut core = self.core.borrow_mut();
+        self.traffic.drain(|stat, count| core.add(stat, count));
+        look(&core)
     }
 
     /// The core is asked first: a refusal costs nothing more.

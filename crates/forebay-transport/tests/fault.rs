@@ -10,8 +10,7 @@
 //! | C15 | needs the system to pick our own port | `forebay-reactor`, `stream.rs`: its error is the one of C01 |
 //! | M15 in part | the `h2` crate makes an unsound name an error of the connection, not of the stream | `h2_stream.rs` |
 //! | M17, M18 in part | the `h2` crate drops `:path` of a response and `:status` of trailers without a word | - |
-//! | T13 | rustls follows neither after a handshake of TLS 1.3; with TLS 1.2 it refuses | its own tests |
-//! | F25, F30 | back-off and the life of a connection are the core's | `forebay-core` |
+//! | F30 | the life of a connection is the core's | `forebay-core` |
 //! | H17 | that names touch no prototype is JavaScript's part | unit tests of `ts/response` |
 //! | B17, B19, B21, R14 | bodies that are produced | `exchange/interim.rs`, `exchange/upload.rs`; those in memory: `body.rs` |
 //! | B23, P03 | limits of an exchange as a whole | `exchange/timeouts.rs` |
@@ -28,6 +27,10 @@ mod body;
 mod connect;
 #[path = "fault/h2_connection.rs"]
 mod h2_connection;
+#[path = "fault/h2_goaway.rs"]
+mod h2_goaway;
+#[path = "fault/h2_identity.rs"]
+mod h2_identity;
 #[path = "fault/h2_stream.rs"]
 mod h2_stream;
 #[path = "fault/head.rs"]

@@ -1,6 +1,6 @@
 //! The peer's limit on streams, up and down.
 
-use forebay_core::{H2Config, OriginMemory, UpstreamConfig};
+use forebay_core::{H2Config, OriginMemory, Stat, UpstreamConfig};
 
 use super::many;
 use super::support::{Scene, h2, max_connections};
@@ -120,4 +120,29 @@ fn inventory_063_a_limit_of_zero_holds_the_queue_until_it_is_raised() {
     assert_eq!((scene.opens().len(), scene.triple()), (0, (0, 2, 0)));
     scene.settings(id, 1);
     assert_eq!(scene.opens(), [streams[0]]);
+}
+
+/// Ids are odd and below 2^31: 2^30 of them. Half of that is the most that a connection ever takes.
+#[test]
+fn f30_a_connection_is_replaced_before_its_ids_run_out() {
+    const MOST: i64 = 1 << 29;
+    let mut scene = many(h2(u32::MAX));
+    let first = scene.request();
+    scene.connect(0);
+    assert_eq!(scene.triple(), (1, 0, MOST - 1));
+    scene.complete(first);
+    assert_eq!(scene.triple(), (0, 0, MOST - 1), "what was used up does not come back");
+    // The same with a life that a test can use up.
+    let mut scene = many(UpstreamConfig { max_requests_per_connection: 3, ..h2(u32::MAX) });
+    let mut connections = std::collections::BTreeSet::new();
+    for _ in 0..10 {
+        let stream = scene.request();
+        if !scene.opened.contains_key(&stream) {
+            scene.connect(0);
+        }
+        connections.insert(scene.opened[&stream]);
+        scene.complete(stream);
+    }
+    assert_eq!((connections.len(), scene.stat(Stat::CxMaxRequests)), (4, 3));
+    assert!(scene.failed.is_empty());
 }

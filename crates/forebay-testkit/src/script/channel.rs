@@ -27,6 +27,7 @@ enum Layer {
     Sealed {
         encrypter: Box<dyn MessageEncrypter>,
         sequence: u64,
+        version: ProtocolVersion,
     },
     /// Between two of the others.
     Changing,
@@ -114,11 +115,11 @@ impl Channel {
     }
 
     fn write_record(&mut self, typ: ContentType, bytes: &[u8]) -> Result<(), End> {
-        let Layer::Sealed { encrypter, sequence } = &mut self.layer else {
-            return Err(End::Script("records need TLS 1.3".to_owned()));
+        let Layer::Sealed { encrypter, sequence, version } = &mut self.layer else {
+            return Err(End::Script("records need TLS".to_owned()));
         };
         let payload = OutboundChunks::Single(bytes);
-        let plain = OutboundPlainMessage { typ, version: ProtocolVersion::TLSv1_3, payload };
+        let plain = OutboundPlainMessage { typ, version: *version, payload };
         let sealed = encrypter.encrypt(plain, *sequence).map_err(|error| End::Script(error.to_string()))?;
         *sequence += 1;
         Ok((&*self.stream).write_all(&sealed.encode())?)
@@ -130,10 +131,10 @@ impl Channel {
             return Ok(());
         }
         let Layer::Tls(tls) = std::mem::replace(&mut self.layer, Layer::Changing) else {
-            return Err(End::Script("records need TLS 1.3".to_owned()));
+            return Err(End::Script("records need TLS".to_owned()));
         };
-        let Some(SupportedCipherSuite::Tls13(suite)) = tls.negotiated_cipher_suite() else {
-            return Err(End::Script("records need TLS 1.3".to_owned()));
+        let Some(suite) = tls.negotiated_cipher_suite() else {
+            return Err(End::Script("records need TLS".to_owned()));
         };
         let secrets = tls.dangerous_extract_secrets().map_err(|error| End::Script(error.to_string()))?;
         let (sequence, ours) = secrets.tx;
@@ -143,14 +144,22 @@ impl Channel {
         else {
             return Err(End::Script("cipher suite not known".to_owned()));
         };
-        let mut encrypter = suite.aead_alg.encrypter(key, iv);
+        let mut encrypter = match suite {
+            SupportedCipherSuite::Tls13(suite) => suite.aead_alg.encrypter(key, iv),
+            SupportedCipherSuite::Tls12(suite) => {
+                // The shorter part is fixed for the connection, the rest goes with each record (RFC 5288).
+                let (fixed, explicit) = iv.as_ref().split_at(suite.aead_alg.key_block_shape().fixed_iv_len);
+                suite.aead_alg.encrypter(key, fixed, explicit)
+            }
+        };
+        let version = suite.version().version;
         if sequence > 0 {
             // AWS-LC takes the first nonce that it sees for that of record 0 and refuses to go back behind it.
-            let (typ, version) = (ContentType::ApplicationData, ProtocolVersion::TLSv1_3);
+            let typ = ContentType::ApplicationData;
             let unused = OutboundPlainMessage { typ, version, payload: OutboundChunks::Single(&[]) };
             encrypter.encrypt(unused, 0).map_err(|error| End::Script(error.to_string()))?;
         }
-        self.layer = Layer::Sealed { encrypter, sequence };
+        self.layer = Layer::Sealed { encrypter, sequence, version };
         Ok(())
     }
 

@@ -18,7 +18,7 @@
 //! | `{"repeat": [steps], "times": N}` | N times; `null`: for ever |
 //! | `{"tls": "good"}` | TLS handshake with this identity; options `alpn` (list), `versions` (`"1.2"`, `"1.3"`), `clientAuth`, |
 //! | | `forgetsSessions`, `cut` (stop after N bytes of ours), `pieces` (bytes), `every` (ms) |
-//! | `{"record": 21, "hex": "0228", "times": 1}` | TLS 1.3 record of this content type |
+//! | `{"record": 21, "hex": "0228", "times": 1}` | TLS record of this content type |
 //! | `{"keyUpdates": N}` | N TLS 1.3 `KeyUpdate` |
 
 use std::time::Duration;

@@ -71,7 +71,7 @@ pub enum Step {
     },
     /// A TLS handshake; later steps speak through it.
     Tls(Handshake),
-    /// An encrypted TLS 1.3 record of any content type. After it nothing is decrypted any more.
+    /// An encrypted TLS record of any content type. After it nothing is decrypted any more.
     Record {
         /// 20 `change_cipher_spec`, 21 alert, 22 handshake, 23 application data.
         content_type: u8,

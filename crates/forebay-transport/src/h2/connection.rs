@@ -11,6 +11,9 @@
 //! that something happened to are looked at. What the pool should do about it is the core's to say. Used by
 //! `connection`. Not here: one exchange (`stream`), how bytes move (`io`), what failed (`error`).
 
+mod ending;
+mod path;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -23,6 +26,7 @@ use forebay_reactor::{Handle, Timer};
 use h2::Reason;
 use h2::client::{self, SendRequest};
 
+use super::bandwidth::Bandwidth;
 use super::io::{Io, Watch};
 use super::keepalive::KeepAlive;
 use super::message::message;
@@ -31,7 +35,7 @@ use super::stream::{Around, End, Stream, split};
 use crate::connection::{Link, Order};
 use crate::dial::Dialled;
 use crate::error::{Code, Failure, Lost, Phase, h2_lost};
-use crate::pool::{Ended, Pool};
+use crate::pool::Pool;
 use crate::request::Aim;
 use crate::sink::RequestId;
 use crate::wire::Wire;
@@ -47,8 +51,6 @@ const REMEMBERED_RESETS: usize = 1_024;
 /// Bytes that small DATA frames may cost before the `h2` crate ends the connection. They are taken at once, so what counts is
 /// what passes in one go; the meter bounds that far below.
 const DATA_FRAME_BUDGET: usize = 64 * 1024 * 1024;
-/// Polls in which a farewell must leave. A guess: one to write, one to flush, one to end.
-const FAREWELL: usize = 3;
 
 /// A connection that is up.
 #[expect(clippy::struct_excessive_bools, reason = "each is true from some moment on, in any order")]
@@ -73,6 +75,13 @@ pub(crate) struct H2 {
     /// For the first SETTINGS and the answer to ours.
     settings: Timer,
     keepalive: KeepAlive,
+    /// What the path holds, where windows follow that.
+    bandwidth: Option<Bandwidth>,
+    /// The window of streams that was announced, and the next, as soon as that can be.
+    window: u32,
+    wider: Option<u32>,
+    /// Bytes that had come and left when the pool last heard of them.
+    passed: (u64, u64),
     away: bool,
     /// Streams that we reset for reasons of our own.
     resets: u64,
@@ -96,7 +105,7 @@ impl H2 {
     pub(crate) async fn start(pool: &Pool, link: &Link, wire: Wire) -> Result<Self, Failure> {
         let config = &pool.config;
         let handle = pool.shared.handle.clone();
-        let (io, watch) = Io::on(wire);
+        let (io, watch) = Io::on(wire, pool.traffic.clone());
         let head_list = u32::try_from(config.max_head_size.saturating_mul(HEADER_LIST_RATIO)).unwrap_or(u32::MAX);
         let shaken = client::Builder::new()
             .enable_push(false)
@@ -120,6 +129,8 @@ impl H2 {
         let mut settings = handle.timer();
         settings.reset(handle.now() + config.http2.settings_timeout);
         let keepalive = KeepAlive::new(&handle, config.http2.ping, inner.ping_pong(), link.number);
+        let adaptive = config.http2.adaptive_window;
+        let bandwidth = adaptive.map(|bounds| Bandwidth::new(config.http2.stream_window, bounds.max_stream_window));
         Ok(Self {
             inner,
             send: Some(send),
@@ -136,6 +147,10 @@ impl H2 {
             limit: None,
             settings,
             keepalive,
+            bandwidth,
+            window: config.http2.stream_window,
+            wider: None,
+            passed: (0, 0),
             away: false,
             resets: 0,
             errors: 0,
@@ -195,6 +210,10 @@ impl H2 {
         self.watch.go_on();
         let done = Pin::new(&mut self.inner).poll(cx);
         let counts = self.watch.counts();
+        let passed = self.watch.passed();
+        if std::mem::replace(&mut self.passed, passed) != passed {
+            pool.mark();
+        }
         if counts.settings > 0 {
             let limit = u32::try_from(self.inner.max_concurrent_send_streams()).unwrap_or(u32::MAX);
             if let Some(dialled) = self.unannounced.take() {
@@ -233,6 +252,8 @@ impl H2 {
             pool.bump(Stat::Http2KeepaliveTimeout);
             return Some(Lost::new(Code::KeepaliveTimeout, "no answer to PING"));
         }
+        self.follow_the_path(pool, counts.data);
+        let cx = &mut Context::from_waker(&self.waker);
         if counts.settings > 0 && counts.acknowledged > 0 {
             self.settings.clear();
         } else if self.settings.poll(cx).is_ready() {
@@ -292,7 +313,14 @@ impl H2 {
         let place = self.places.get_mut(index as usize)?;
         place.one.taken();
         let stream = place.stream.as_mut()?;
-        let around = Around { pool, number: link.number, watch: &self.watch, answered: self.answered, lost: None };
+        let around = Around {
+            pool,
+            number: link.number,
+            watch: &self.watch,
+            answered: self.answered,
+            window: self.window,
+            lost: None,
+        };
         let cx = &mut Context::from_waker(&place.waker);
         match stream.poll(cx, &mut place.timer, &around)? {
             End::Connection(error) => Some(error),
@@ -359,8 +387,14 @@ impl H2 {
         let ends = watched.0.is_none();
         match send.send_request(head, ends) {
             Ok((answer, to)) => {
-                let around =
-                    Around { pool, number: link.number, watch: &self.watch, answered: self.answered, lost: None };
+                let around = Around {
+                    pool,
+                    number: link.number,
+                    watch: &self.watch,
+                    answered: self.answered,
+                    window: self.window,
+                    lost: None,
+                };
                 let mut stream = Stream::new(request, stream, answer, to, watched, &around);
                 let gated = stream.is_gated();
                 if !gated {
@@ -409,86 +443,5 @@ impl H2 {
 
     fn lost(&self, error: Option<&h2::Error>) -> Lost {
         h2_lost(error, self.watch.fault(), self.watch.end().as_ref())
-    }
-
-    /// The connection is over: first the core knows, then each stream that ran on it ends.
-    fn over(&mut self, pool: &Rc<Pool>, link: &Rc<Link>, lost: &Lost) -> Poll<()> {
-        if self.unannounced.is_some() {
-            let failure = Failure { class: Class::Unprocessed, phase: Phase::Connect, ..lost.failure(false, false) };
-            let failure = match link.address() {
-                Some(address) => failure.at(address),
-                None => failure,
-            };
-            pool.no_settings(link, failure);
-            pool.turn();
-            return Poll::Ready(());
-        }
-        if self.away {
-            // The `h2` crate ends with the last stream: what is whole was not cut off. Nobody gets the places.
-            for place in 0..u32::try_from(self.places.len()).unwrap_or(u32::MAX) {
-                self.step(place, pool, link);
-            }
-        }
-        let ended = match lost.code {
-            // The peer went away, its last stream has ended, and the `h2` crate closes.
-            Code::ConnectionClosed if self.away && self.watch.end().is_none() => Ended::ByUs,
-            code if code.is_breach() => Ended::Violation,
-            Code::ConnectionReset => Ended::Reset,
-            Code::KeepaliveTimeout | Code::SettingsTimeout => Ended::ByUs,
-            _ => Ended::ByPeer,
-        };
-        pool.connection_over(link, ended);
-        let highest = self.watch.counts().highest;
-        for stream in link.take_resets() {
-            self.cancel(pool, stream);
-        }
-        while let Some((request, stream)) = link.take_next() {
-            pool.stream_unsent(request, stream);
-        }
-        let around =
-            Around { pool, number: link.number, watch: &self.watch, answered: self.answered, lost: Some(lost) };
-        for place in &mut self.places {
-            let Some(mut stream) = place.stream.take() else { continue };
-            let cx = &mut Context::from_waker(Waker::noop());
-            let (both, sent) = ((stream.request, stream.id), stream.number <= highest);
-            match stream.poll(cx, &mut place.timer, &around) {
-                Some(End::Whole) => pool.stream_whole(both.0, both.1),
-                _ if !sent => pool.stream_unsent(both.0, both.1),
-                Some(End::Failed { failure, .. }) => {
-                    pool.stream_failed(link, both, failure, self.answered, stream.has_begun());
-                }
-                end @ (Some(End::Connection(_)) | None) => {
-                    // What the stream was told may say more.
-                    let own = match &end {
-                        Some(End::Connection(error)) if error.is_library() => {
-                            h2_lost(Some(error), around.watch.fault(), around.watch.end().as_ref())
-                        }
-                        _ => lost.clone(),
-                    };
-                    let failure = own.failure(stream.is_headed(), around.watch.last_stream() == stream.number);
-                    pool.stream_failed(link, both, failure, self.answered, stream.has_begun());
-                }
-            }
-        }
-        // The peer may still be told why.
-        self.farewell();
-        pool.let_go(link, (lost.code != Code::ConnectionClosed).then_some(lost.code));
-        pool.turn();
-        Poll::Ready(())
-    }
-
-    /// Says GOAWAY, if the socket takes it at once. What still runs is reset.
-    fn farewell(&mut self) {
-        for place in &mut self.places {
-            place.stream = None;
-        }
-        self.send = None;
-        let cx = &mut Context::from_waker(Waker::noop());
-        for _ in 0..FAREWELL {
-            self.watch.go_on();
-            if Pin::new(&mut self.inner).poll(cx).is_ready() {
-                break;
-            }
-        }
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::fault::Fault;
 use super::meter::{Counts, Meter, Pass};
+use super::traffic::Traffic;
 use crate::wire::{Wire, is_end};
 
 /// How reading ended.
@@ -34,6 +35,7 @@ pub(crate) struct Watch {
     fault: Cell<Option<Fault>>,
     end: RefCell<Option<ReadEnd>>,
     meter: RefCell<Meter>,
+    traffic: Rc<Traffic>,
 }
 
 impl Watch {
@@ -50,6 +52,11 @@ impl Watch {
     /// Bytes that came.
     pub(crate) fn received(&self) -> u64 {
         self.received.get()
+    }
+
+    /// Bytes that came and left.
+    pub(super) fn passed(&self) -> (u64, u64) {
+        (self.received.get(), self.written.get())
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -89,13 +96,15 @@ pub(super) struct Io {
 }
 
 impl Io {
-    pub(super) fn on(wire: Wire) -> (Self, Rc<Watch>) {
+    /// What passes is counted in `traffic` too.
+    pub(super) fn on(wire: Wire, traffic: Rc<Traffic>) -> (Self, Rc<Watch>) {
         let watch = Rc::new(Watch {
             received: Cell::new(0),
             written: Cell::new(0),
             fault: Cell::new(None),
             end: RefCell::new(None),
-            meter: RefCell::new(Meter::new()),
+            meter: RefCell::new(Meter::new(traffic.clone())),
+            traffic,
         });
         let io = Self { wire, watch: watch.clone(), held: BytesMut::new(), unwritable: None, pending: None };
         (io, watch)
@@ -109,6 +118,7 @@ impl Io {
         let take = |bytes: &[u8]| {
             any = !bytes.is_empty();
             watch.received.set(watch.received.get() + bytes.len() as u64);
+            watch.traffic.received.bytes(bytes.len());
             let good = admit(watch, bytes);
             buf.put_slice(&bytes[..good]);
             held.extend_from_slice(&bytes[good..]);
@@ -145,6 +155,7 @@ impl Io {
 
     fn count(&self, length: usize) {
         self.watch.written.set(self.watch.written.get() + length as u64);
+        self.watch.traffic.sent.bytes(length);
     }
 }
 

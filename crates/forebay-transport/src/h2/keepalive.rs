@@ -29,6 +29,8 @@ pub(super) struct KeepAlive {
     /// Frames that had come by then.
     frames: u64,
     asked: bool,
+    /// A PING was answered.
+    answered: bool,
     /// The interval of this connection, with its share of the jitter.
     interval: Option<Duration>,
 }
@@ -42,7 +44,7 @@ impl KeepAlive {
         if let Some(interval) = interval {
             timer.reset(heard + interval);
         }
-        Self { config, pings, timer, handle: handle.clone(), heard, frames: 0, asked: false, interval }
+        Self { config, pings, timer, handle: handle.clone(), heard, frames: 0, asked: false, answered: false, interval }
     }
 
     /// So many frames have come by now.
@@ -83,11 +85,23 @@ impl KeepAlive {
         }
     }
 
+    /// Sends a PING whose answer nobody waits for, to learn how long that takes. Whether it could.
+    pub(super) fn measure(&mut self) -> bool {
+        let sent = self.pings.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());
+        self.answered &= !sent;
+        sent
+    }
+
+    /// Whether a PING was answered since the last time.
+    pub(super) fn take_answered(&mut self) -> bool {
+        std::mem::take(&mut self.answered)
+    }
+
     /// Ready: the peer is not there.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(pings) = &mut self.pings {
             // Makes room for the next question.
-            let _ = pings.poll_pong(cx);
+            self.answered |= pings.poll_pong(cx).is_ready();
         }
         while self.timer.poll(cx).is_ready() {
             if self.asked {

@@ -4,8 +4,11 @@
 //! can take in between (`Pass::Later`): the `h2` crate keeps what comes in one go without a bound. Cheap: nine bytes of a
 //! frame are looked at, the rest is counted. Pure, no I/O. Used by `io`. Not here: what a fault means to callers (`error`).
 
+use std::rc::Rc;
+
 use super::fault::Fault;
 use super::settings::Settings;
+use super::traffic::Traffic;
 
 /// Length of a frame's head, in bytes. Source: RFC 9113 section 4.1.
 const HEAD: usize = 9;
@@ -101,11 +104,14 @@ pub(super) struct Meter {
     heads: u32,
     bytes: usize,
     counts: Counts,
+    traffic: Rc<Traffic>,
 }
 
 /// What passed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counts {
+    /// Bytes in DATA that came.
+    pub(super) data: u64,
     /// Frames that came.
     pub(super) frames: u64,
     /// SETTINGS that came whole.
@@ -120,8 +126,15 @@ pub(super) struct Counts {
     pub(super) window: i64,
 }
 
+impl Default for Counts {
+    fn default() -> Self {
+        Self { data: 0, frames: 0, settings: 0, acknowledged: 0, resets: 0, highest: 0, window: FIRST_WINDOW }
+    }
+}
+
 impl Meter {
-    pub(super) fn new() -> Self {
+    /// What passes is counted in `traffic` too.
+    pub(super) fn new(traffic: Rc<Traffic>) -> Self {
         Self {
             read: Walk::default(),
             written: Walk { left: PREFACE, ..Walk::default() },
@@ -135,7 +148,8 @@ impl Meter {
             control: 0,
             heads: 0,
             bytes: 0,
-            counts: Counts { frames: 0, settings: 0, acknowledged: 0, resets: 0, highest: 0, window: FIRST_WINDOW },
+            counts: Counts::default(),
+            traffic,
         }
     }
 
@@ -216,13 +230,18 @@ impl Meter {
             self.first = false;
         }
         self.counts.frames += 1;
+        self.traffic.received.frame(head.kind);
         self.current = head.kind;
         // Only frames of a message can be one request's fault.
         self.stream = if matches!(head.kind, DATA | HEADERS | CONTINUATION) { head.stream } else { 0 };
         self.increment = None;
         match head.kind {
             // The `h2` crate bounds empty DATA and CONTINUATION.
-            DATA | CONTINUATION => return Ok(()),
+            DATA => {
+                self.counts.data += head.length as u64;
+                return Ok(());
+            }
+            CONTINUATION => return Ok(()),
             HEADERS => {
                 self.heads += 1;
                 return Ok(());
@@ -281,6 +300,7 @@ impl Meter {
     }
 
     fn wrote(&mut self, head: Head) {
+        self.traffic.sent.frame(head.kind);
         match head.kind {
             HEADERS => {
                 self.counts.highest = self.counts.highest.max(head.stream);

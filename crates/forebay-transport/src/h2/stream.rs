@@ -47,6 +47,8 @@ pub(super) struct Around<'a> {
     pub(super) watch: &'a Watch,
     /// The connection had answered before.
     pub(super) answered: bool,
+    /// Bytes that the peer may send ahead on a stream, as it was told.
+    pub(super) window: u32,
     /// The connection is over, for this reason.
     pub(super) lost: Option<&'a Lost>,
 }
@@ -424,8 +426,9 @@ impl Stream {
     fn release(&mut self, around: &Around<'_>) {
         let Some(from) = &mut self.from else { return };
         let left = around.pool.credit_of(self.request) as u64;
-        let granted = (left + self.delivered).saturating_sub(self.credit);
-        let taken = (granted + self.credit / 2).min(self.delivered);
+        // What it granted beyond the window is as good as taken, too.
+        let owed = (self.credit - self.credit / 2).min(u64::from(around.window));
+        let taken = (left + self.delivered).saturating_sub(owed).min(self.delivered);
         let more = usize::try_from(taken.saturating_sub(self.released)).unwrap_or(0);
         if more > 0 && from.flow_control().release_capacity(more).is_ok() {
             self.released = taken;

@@ -366,6 +366,7 @@ pub(crate) fn config(address: SocketAddr) -> PoolConfig {
         addresses: vec![address],
         socket_path: None,
         local_address: None,
+        tcp_user_timeout: None,
         address_delay: Duration::from_millis(300),
         tls: None,
         headers_timeout: Some(Duration::from_secs(30)),

@@ -7,7 +7,7 @@ use super::*;
 fn ends(bytes: &[u8]) -> Option<Fault> {
     let mut seen = Vec::new();
     for size in [1, 2, 7, bytes.len()] {
-        let mut meter = Meter::new();
+        let mut meter = Meter::new(Rc::default());
         let mut fault = None;
         for piece in bytes.chunks(size) {
             if let Pass::Fault(_, found) = meter.pass(piece) {
@@ -60,7 +60,7 @@ fn control_frames_are_bounded_and_open_requests_allow_more() {
     let unknown = frame(0x42, 0xff, 7, b"grease").repeat(1_000);
     assert_eq!(after_settings(&unknown), Some(Fault::TooManyControlFrames));
 
-    let mut meter = Meter::new();
+    let mut meter = Meter::new(Rc::default());
     meter.pass(&settings(&[]));
     meter.sent(&[&frame::PREFACE[..], &headers(1, &[(":method", "GET")], true)].concat());
     meter.allow();
@@ -75,7 +75,7 @@ fn control_frames_are_bounded_and_open_requests_allow_more() {
 #[test]
 fn no_more_heads_pass_in_one_go_than_one_response_may_have() {
     let one = headers(1, &[(":status", "103")], false);
-    let mut meter = Meter::new();
+    let mut meter = Meter::new(Rc::default());
     meter.pass(&settings(&[]));
     meter.go_on();
     let many = one.repeat(250);
@@ -91,7 +91,7 @@ fn no_more_heads_pass_in_one_go_than_one_response_may_have() {
 
 #[test]
 fn no_more_bytes_pass_in_one_go_than_a_few_reads() {
-    let mut meter = Meter::new();
+    let mut meter = Meter::new(Rc::default());
     meter.pass(&settings(&[]));
     let data = frame::data(1, b"x", false).repeat(20_000);
     let Pass::Later(good) = meter.pass(&data) else { panic!("a pause") };
@@ -101,7 +101,7 @@ fn no_more_bytes_pass_in_one_go_than_a_few_reads() {
 
 #[test]
 fn what_is_sent_is_counted() {
-    let mut meter = Meter::new();
+    let mut meter = Meter::new(Rc::default());
     let out = [
         frame::PREFACE.to_vec(),
         headers(1, &[(":method", "GET")], false),
