@@ -3,8 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { installWithApt } from './lib/apt.mjs'
 import { Tally } from './lib/count.mjs'
-import { buildAlone, buildPinned } from './lib/go.mjs'
-import { preparePython } from './lib/python.mjs'
+import { buildAlone } from './lib/go.mjs'
 import { main } from './lib/run.mjs'
 import { prepareTypeScript, typeScript } from './lib/suites.mjs'
 
@@ -12,13 +11,11 @@ import { prepareTypeScript, typeScript } from './lib/suites.mjs'
 const PROGRAMS = {
   nginx: { commands: ['nginx', '/usr/sbin/nginx', '/opt/homebrew/bin/nginx'], asks: '-v', package: 'nginx-light' },
   nghttpd: { commands: ['nghttpd'], asks: '--version', package: 'nghttp2-server' },
-  caddy: { commands: ['caddy'], asks: 'version', package: 'caddy' },
   go: { commands: ['go'], asks: 'version', package: 'golang-go' },
-  python3: { commands: ['python3'], asks: '--version', package: 'python3' },
 }
 
 /** What the suites call the servers. */
-const PEERS = ['node', 'nginx', 'nghttpd', 'go', 'caddy', 'quic-go', 'aioquic']
+const PEERS = ['node', 'nginx', 'nghttpd', 'go']
 
 main(async () => {
   for (const [name, program] of Object.entries(PROGRAMS)) {
@@ -31,8 +28,6 @@ main(async () => {
   const tally = new Tally()
   await prepareTypeScript()
   await buildAlone('__test__/peers/go', 'go-peer')
-  await buildPinned('__test__/peers/quic-go', 'quic-go-peer', '1.24')
-  await preparePython('build/aioquic', '__test__/peers/aioquic/requirements.txt')
   const env = { FOREBAY_PEERS: PEERS.join(',') }
   const files = ['behaviour', 'behaviour-http2'].map(suite => `.ava-build/__test__/integration/${suite}.test.js`)
   await typeScript(tally, { files, env })
