@@ -26,7 +26,11 @@ pub(super) struct Common {
 type Requests = server::Connection<adapter::Connection, Bytes>;
 
 /// Serves a connection until it has ended.
-pub(super) async fn serve(common: Rc<Common>, connecting: quinn::Connecting, id: u64) {
+pub(super) async fn serve(common: Rc<Common>, mut connecting: quinn::Connecting, id: u64) {
+    // Before the client's first message is whole its limits are not known, and quinn never tells a stream that waits for them.
+    if connecting.handshake_data().await.is_err() {
+        return;
+    }
     // A server has the keys of its own side with the first packet: what comes early is answered at once.
     let Ok((quic, accepted)) = connecting.into_0rtt() else { return };
     let shared = common.shared.clone();

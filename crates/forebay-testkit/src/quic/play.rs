@@ -39,8 +39,12 @@ struct Streams {
 struct Ended;
 
 /// Plays `script` and records until the connection has ended.
-pub(super) async fn serve(shared: Arc<Shared>, connecting: quinn::Connecting, reads: bool) {
+pub(super) async fn serve(shared: Arc<Shared>, mut connecting: quinn::Connecting, reads: bool) {
     let peer = connecting.remote_address();
+    // Before the client's first message is whole its limits are not known, and quinn never tells a stream that waits for them.
+    if connecting.handshake_data().await.is_err() {
+        return;
+    }
     // What comes in early data is seen as such.
     let Ok((quic, accepted)) = connecting.into_0rtt() else { return };
     let (index, script) = shared.accepted(peer);
