@@ -10,6 +10,7 @@ const STAGES = [
   ['format and lint, Rust', ['run', 'lint:rust']],
   ['generated files', ['run', 'check:generated']],
   ['conformance', ['run', 'conformance', '--', '--check']],
+  ['fuzzer', ['run', 'fuzz', '--', '--seconds', '15']],
   ['other versions of Node', ['run', 'test:nodes']],
   ['servers that are not ours', ['run', 'test:peers']],
   ['demo', ['run', 'demo', '--', '--requests', '5000']],

@@ -35,6 +35,9 @@ const LENGTHS: [u8; SYMBOLS] = [
 /// 256 bytes and the end symbol.
 const SYMBOLS: usize = 257;
 
+/// Bytes that are decoded before they are appended. A guess: most values are shorter.
+const CHUNK: usize = 64;
+
 /// The end symbol, which is in no string.
 const END: u16 = 256;
 
@@ -95,19 +98,23 @@ pub enum Fault {
 /// Appends the text of `coded` to `out`, at most `max` bytes.
 ///
 /// # Errors
-/// [`Fault`]; what `out` holds then is not defined beyond what it held.
+/// [`Fault`]; `out` may hold a part of the text then.
 pub fn decode(coded: &[u8], out: &mut BytesMut, max: usize) -> Result<(), Fault> {
     let mut input = coded.iter();
     // Bits not yet read, at the left; below them ones.
     let (mut held, mut bits) = (u64::MAX, 0_u32);
-    let end = out.len() + max;
+    let mut left = max;
+    // Byte by byte into `out` would ask for room each time.
+    let (mut chunk, mut len) = ([0; CHUNK], 0);
     loop {
-        while bits <= 56 {
+        // No code is longer than 30 bits.
+        while bits < 32 {
             let Some(byte) = input.next() else { break };
             held &= !(0xff << (56 - bits)) | u64::from(*byte) << (56 - bits);
             bits += 8;
         }
         if bits < 8 && held == u64::MAX {
+            out.extend_from_slice(&chunk[..len]);
             return Ok(());
         }
         let next = (held >> 32) as u32;
@@ -117,11 +124,14 @@ pub fn decode(coded: &[u8], out: &mut BytesMut, max: usize) -> Result<(), Fault>
         };
         // Less is left than a symbol, and it is not the padding.
         bits = bits.checked_sub(length).ok_or(Fault::Wrong)?;
-        if out.len() == end {
-            return Err(Fault::TooLong);
-        }
-        out.extend_from_slice(&[symbol]);
+        left = left.checked_sub(1).ok_or(Fault::TooLong)?;
         held = !(!held << length);
+        chunk[len] = symbol;
+        len += 1;
+        if len == CHUNK {
+            out.extend_from_slice(&chunk);
+            len = 0;
+        }
     }
 }
 
