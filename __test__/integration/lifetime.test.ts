@@ -38,6 +38,9 @@ eachRunner('an error that nobody catches ends the process as always, with reques
   t.true(stderr.includes('nobody catches this'), stderr)
 })
 
+/** Files and threads that the process itself may open late, or be closing still: far fewer than 200 workers would leave, were it one each. */
+const OWN = 8
+
 eachRunnerSerially('200 workers terminated with requests in flight neither crash nor leak', async (t, runOn) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
@@ -45,7 +48,13 @@ eachRunnerSerially('200 workers terminated with requests in flight neither crash
   t.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' })
   const { status, before, after, grown } = JSON.parse(stdout)
   t.is(status, 200)
-  t.deepEqual(after, before, 'open files and threads')
+  t.is(after === null, before === null)
+  for (const what of ['files', 'threads'] as const) {
+    t.true(
+      (after?.[what] ?? 0) <= (before?.[what] ?? 0) + OWN,
+      `${what}: ${before?.[what]} before, ${after?.[what]} after`,
+    )
+  }
   // 200 environments of Node cost some memory for good on some versions; buffers of ours (1 MiB and more each) would show.
   t.true(grown < 100_000_000, `${Math.round(grown / 1e6)} MB more`)
   await upstream.until('connectionsOpen=0')
