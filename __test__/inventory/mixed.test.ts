@@ -123,6 +123,8 @@ inventory(119, async (t, makePool) => {
   await eventually('one is attached', () => pool.stats.rqActive === 1)
   const second = pool.request({ path: '/' })
   await upstream.until('1.requests>=1')
+  // On the thread the statistics follow what the other end sees.
+  await eventually('both are attached', () => pool.stats.rqActive === 2)
   t.like(pool.stats, { rqActive: 2, cxHttp1Total: 1, cxHttp2Total: 1 })
   for (const index of [0, 1]) await upstream.ask(`signal ${index}`)
   t.is((await first).connection.protocol, 'h2')
