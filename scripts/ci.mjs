@@ -29,9 +29,13 @@ for (const [name, args] of STAGES) {
     failures.read(line)
     console.log(count(line) ?? line)
   }
-  const code = await exitCode('npm', args, { onLine })
+  const onError = line => {
+    failures.readError(line)
+    console.error(line)
+  }
+  const code = await exitCode('npm', args, { onLine, onError })
   times.push(`${String(Math.round((performance.now() - start) / 1_000)).padStart(5)} s  ${name}`)
-  if (code !== 0) stages.push([`${name} (ended with ${code})`, ...failures.lines].join('\n'))
+  if (code !== 0) stages.push(`${name} (ended with ${code})\n${failures.text}`)
 }
 
 console.log(`\n=== time\n${times.join('\n')}`)

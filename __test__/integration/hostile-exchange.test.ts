@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import type { RequestTimeouts } from '../../ts/index.js'
 import { block, eventually, gone, row } from '../support/cases.js'
-import { runChild } from '../support/child.js'
+import { MEASURED, runChild } from '../support/child.js'
 import { rejection } from '../support/rejection.js'
 import { ANSWER, type Step, WELL_BEHAVED } from '../support/script.js'
 import { type Scripted, startScripted, startTestkit } from '../support/upstream.js'
@@ -258,7 +258,7 @@ const ABORTS = process.env['FOREBAY_ABORTS'] ?? '20000'
 row('P05', `${ABORTS} aborted requests leave nothing behind`, async (t, _, runOn) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
-  const child = await runChild('aborted-requests', [upstream.origin, runOn, '10000', ABORTS], ['--expose-gc'])
+  const child = await runChild('aborted-requests', [upstream.origin, runOn, '10000', ABORTS], MEASURED)
   t.is(child.code, 0, child.stderr)
   const { heapGrowth, rssGrowth, listeners, stats, foreign } = JSON.parse(child.stdout)
   t.log(`heap ${heapGrowth}, resident ${rssGrowth} bytes`)
@@ -266,6 +266,6 @@ row('P05', `${ABORTS} aborted requests leave nothing behind`, async (t, _, runOn
   t.is(listeners, 0)
   t.deepEqual(stats, { rqActive: 0, rqPendingActive: 0 })
   t.true(heapGrowth < 2_000_000, `heap: ${heapGrowth} bytes`)
-  t.true(rssGrowth < 40_000_000, `resident: ${rssGrowth} bytes`)
+  t.true(rssGrowth < 24_000_000, `resident: ${rssGrowth} bytes`)
   await upstream.until('requestsActive=0')
 })

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { eventually } from '../support/cases.js'
-import { runChild } from '../support/child.js'
+import { MEASURED, runChild } from '../support/child.js'
 import { eachRunner, eachRunnerSerially } from '../support/each-runner.js'
 import { mismatch, pattern } from '../support/pattern.js'
 import { rejection } from '../support/rejection.js'
@@ -212,7 +212,7 @@ eachRunnerSerially('150 MB in a stream grow the process by little', async (t, ru
   const child = await runChild(
     'large-body',
     [upstream.origin, runOn, 'stream', '/bytes/50000000', `/bytes/${length}`],
-    ['--expose-gc'],
+    MEASURED,
   )
   t.is(child.code, 0, child.stderr)
   const { growth, digest } = JSON.parse(child.stdout)
@@ -227,7 +227,7 @@ eachRunnerSerially('a reader that stops keeps no more than its window', async (t
   const child = await runChild(
     'large-body',
     [upstream.origin, runOn, 'stop', '/bytes/50000000', '/bytes/100000000'],
-    ['--expose-gc'],
+    MEASURED,
   )
   t.is(child.code, 0, child.stderr)
   const { growth } = JSON.parse(child.stdout)

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { BodyInput } from '../../ts/index.js'
 import { eventually } from '../support/cases.js'
-import { runChild } from '../support/child.js'
+import { MEASURED, runChild } from '../support/child.js'
 import { eachRunner, eachRunnerSerially } from '../support/each-runner.js'
 import { mismatch, pattern } from '../support/pattern.js'
 import { rejection } from '../support/rejection.js'
@@ -335,7 +335,7 @@ eachRunner('destroy() ends an upload, close() waits for one', async (t, makePool
 eachRunnerSerially('an upload of 100 MB grows the process by little', async (t, runOn) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
-  const child = await runChild('large-upload', [upstream.origin, runOn, '50000000', '100000000'])
+  const child = await runChild('large-upload', [upstream.origin, runOn, '50000000', '100000000'], MEASURED)
   t.is(child.code, 0, child.stderr)
   const { growth, seen } = JSON.parse(child.stdout)
   t.deepEqual(seen, { bodyLength: 100_000_000, bodyIsPattern: true })

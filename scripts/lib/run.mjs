@@ -13,17 +13,18 @@ export function runNode(script, args = [], options = {}) {
   return run(process.execPath, [script, ...args], options)
 }
 
-/** Resolves to the exit code, or the signal's name. `onLine` gets each line of output instead of the terminal. */
-export function exitCode(command, args, { onLine, env, cwd = root } = {}) {
+/** Resolves to the exit code, or the signal's name. `onLine` and `onError` get each line of output, and of error output, instead of the terminal. */
+export function exitCode(command, args, { onLine, onError, env, cwd = root } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },
-      stdio: onLine ? ['ignore', 'pipe', 'inherit'] : ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', onLine ? 'pipe' : 'inherit', onError ? 'pipe' : 'inherit'],
     })
     child.on('error', reject)
     child.on('close', (code, signal) => resolve(code ?? signal))
     if (onLine) readLines(child.stdout, onLine)
+    if (onError) readLines(child.stderr, onError)
   })
 }
 
