@@ -1,7 +1,7 @@
 // The HTTP/1.1 cases of the inventory about `drain()`, through TypeScript.
 
 import type { ExecutionContext } from 'ava'
-import { eventually, gone, inventory, secure } from '../support/cases.js'
+import { gone, inventory, secure, settles } from '../support/cases.js'
 import { ANSWER, type Step, WELL_BEHAVED } from '../support/script.js'
 import { startScripted } from '../support/upstream.js'
 
@@ -27,8 +27,7 @@ inventory(14, async (t, makePool) => {
   pool.on('drain', ({ reason }) => reasons.push(reason))
   pool.drain()
   const next = pool.request({ path: '/' })
-  await eventually('the next one waits', () => pool.stats.rqPendingActive === 1)
-  t.like(pool.stats, { rqActive: 1, cxActive: 1 }, 'it is left to finish')
+  await settles(t, pool, { rqPendingActive: 1, rqActive: 1, cxActive: 1 }, 'it is left to finish')
   await upstream.ask('signal 1')
   t.is((await busy).status, 200)
   t.is((await next).status, 200)
@@ -46,8 +45,7 @@ inventory(18, async (t, makePool) => {
   await upstream.until('connections>=1')
   abort.abort(new Error('not wanted'))
   await t.throwsAsync(queued, { message: 'not wanted' })
-  await eventually('it is taken back', () => pool.stats.rqCancelled === 1)
-  t.is(pool.stats.cxActive, 1)
+  await settles(t, pool, { rqCancelled: 1, cxActive: 1 })
   pool.drain()
   await gone(pool)
   t.like(pool.stats, { cxTotal: 1, cxDestroyLocal: 1, cxConnectFail: 0, rqTotal: 0 })

@@ -1,7 +1,7 @@
 // The HTTP/2 cases of the inventory about drains, closing, and requests that are no longer wanted while their connection is made.
 
 import type { ExecutionContext } from 'ava'
-import { eventually, gone, inventory, secure } from '../support/cases.js'
+import { eventually, gone, inventory, secure, settles } from '../support/cases.js'
 import { answering } from '../support/frames.js'
 import { answer, stage } from '../support/http2-stage.js'
 import { rejection } from '../support/rejection.js'
@@ -39,10 +39,10 @@ inventory(35, async (t, makePool) => {
     pool.drain()
     const next = pool.request({ path: '/next' })
     const fresh = await upstream.at(1, 1)
-    t.is(pool.stats.cxActive, 2)
+    await settles(t, pool, { cxActive: 2, rqActive: 2 })
     answer(old, 0)
     t.is((await first).status, 200)
-    await eventually('the old one closes', () => pool.stats.cxActive === 1)
+    await settles(t, pool, { cxActive: 1, rqActive: 1 }, 'the old one closes')
     answer(fresh, 0)
     t.not((await next).connection.id, (await first).connection.id)
     t.deepEqual(reasons, ['manual'])
@@ -59,8 +59,7 @@ inventory(36, async (t, makePool) => {
   pool.drain()
   abort.abort(new Error('not wanted'))
   await t.throwsAsync(request, { message: 'not wanted' })
-  await eventually('it is taken back', () => pool.stats.rqCancelled === 1)
-  t.like(pool.stats, { cxTotal: 1, cxActive: 1 }, 'the first drain left it')
+  await settles(t, pool, { rqCancelled: 1, cxTotal: 1, cxActive: 1 }, 'the first drain left it')
   pool.drain()
   await gone(pool)
   t.like(pool.stats, { cxTotal: 1, cxConnectFail: 0, cxDestroyLocal: 1, rqTotal: 0 })
@@ -95,12 +94,11 @@ for (const { number, streams, waiting, left } of [
       const abort = new AbortController()
       return { abort, request: pool.request({ path: '/', signal: abort.signal }) }
     })
-    await eventually('two are made', () => pool.stats.cxTotal === 2)
+    await settles(t, pool, { cxTotal: 2, cxActive: 2 })
     for (const [n, { abort, request }] of waits.entries()) {
       abort.abort(new Error('not wanted'))
       await t.throwsAsync(request, { message: 'not wanted' })
-      await eventually('it is taken back', () => pool.stats.rqCancelled === n + 1)
-      t.is(pool.stats.cxActive, left[n] ?? -1)
+      await settles(t, pool, { rqCancelled: n + 1, cxActive: left[n] ?? -1 })
     }
     t.like(pool.stats, { cxTotal: 2, cxDestroyLocal: 2, cxConnectFail: 0 })
   })

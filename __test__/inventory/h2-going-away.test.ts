@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import type { ExecutionContext } from 'ava'
-import { eventually, gone, inventory } from '../support/cases.js'
+import { eventually, gone, inventory, settles } from '../support/cases.js'
 import {
   answering,
   EVERY_STREAM,
@@ -38,8 +38,7 @@ inventory(46, async (t, makePool) => {
   const session = await upstream.at(0, 1)
   abort.abort(new Error('not wanted'))
   await t.throwsAsync(ours, { message: 'not wanted' })
-  await eventually('it is reset', () => pool.stats.rqTxReset === 1)
-  t.like(pool.stats, { rqActive: 0, rqRxReset: 0, cxActive: 1 })
+  await settles(t, pool, { rqTxReset: 1, rqActive: 0, rqRxReset: 0, cxActive: 1 })
 
   const theirs = rejection(pool.request({ path: '/' }))
   await upstream.at(0, 2)
@@ -71,8 +70,7 @@ inventory(65, async (t, makePool) => {
   const above = [rejection(requests[3] ?? Promise.resolve()), rejection(requests[4] ?? Promise.resolve())]
   const session = await upstream.at(0, 5)
   session.goaway(EVERY_STREAM)
-  await eventually('the notice is there', () => pool.stats.cxCloseNotify === 1)
-  t.is(pool.stats.rqActive, 5)
+  await settles(t, pool, { cxCloseNotify: 1, rqActive: 5 })
   session.goaway(5)
   for (const error of await Promise.all(above)) t.like(error, { retryable: 'yes', protocol: 'h2' })
   t.is(pool.stats.rqActive, 3)
@@ -126,8 +124,7 @@ inventory(68, async (t, makePool) => {
   t.is((await next).status, 200)
   answer(old, 0)
   t.is((await first).status, 200)
-  await eventually('it has closed', () => pool.stats.cxActive === 1)
-  t.like(pool.stats, { cxTotal: 2, cxDestroyWithActiveRq: 0 })
+  await settles(t, pool, { cxActive: 1, rqActive: 0, cxTotal: 2, cxDestroyWithActiveRq: 0 })
 })
 
 inventory(69, async (t, makePool) => {

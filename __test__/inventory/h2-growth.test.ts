@@ -2,9 +2,9 @@
 
 import type { ExecutionContext } from 'ava'
 import type { Pool } from '../../ts/index.js'
-import { eventually, inventory, secure } from '../support/cases.js'
+import { eventually, gone, inventory, secure, settles } from '../support/cases.js'
 import { answering, settings } from '../support/frames.js'
-import { answer, stage } from '../support/http2-stage.js'
+import { answer, type Session, stage } from '../support/http2-stage.js'
 import { rejection } from '../support/rejection.js'
 import type { Step } from '../support/script.js'
 import { startScripted } from '../support/upstream.js'
@@ -31,7 +31,10 @@ inventory(41, async (t, makePool) => {
   const upstream = await stage(t, 1, true)
   const pool = makePool(upstream.origin, H2)
   const first = await pool.request({ path: '/' })
+  // Its stream is over, too.
+  await first.body.text()
   const second = await pool.request({ path: '/' })
+  await second.body.text()
   t.is(second.connection.id, first.connection.id)
   const two = await Promise.all([pool.request({ path: '/' }), pool.request({ path: '/' })])
   t.not(two[0].connection.id, two[1].connection.id)
@@ -43,10 +46,11 @@ inventory(42, async (t, makePool) => {
   const pool = makePool(upstream.origin, H2)
   const three = ['/1', '/2', '/3'].map(path => pool.request({ path }))
   const session = await upstream.at(0, 3)
+  await settles(t, pool, { rqActive: 3 })
   const queued = pool.stats.rqPendingTotal
   const fourth = pool.request({ path: '/4' })
   await upstream.at(0, 4)
-  t.is(pool.stats.rqPendingTotal, queued)
+  await settles(t, pool, { rqActive: 4, rqPendingTotal: queued })
   t.deepEqual(
     session.streams.map(({ path }) => path),
     ['/1', '/2', '/3', '/4'],
@@ -131,8 +135,7 @@ inventory(
       })
       for (const [arrival, total] of totals.entries()) {
         waiting(pool, 1)
-        await eventually('the arrival is known', () => pool.stats.rqPendingActive === arrival + 1)
-        t.is(pool.stats.cxTotal, total)
+        await settles(t, pool, { rqPendingActive: arrival + 1, cxTotal: total })
       }
     }
   },
@@ -145,13 +148,13 @@ inventory(54, async (t, makePool) => {
   const upstream = await stage(t, 100)
   const pool = makePool(upstream.origin, AHEAD)
   const request = pool.request({ path: '/' })
-  await eventually('both are there', () => upstream.sessions.length === 2 && pool.stats.cxHttp2Total === 2)
-  await eventually('one is in use', () => pool.stats.rqActive === 1)
-  const used = await Promise.race([upstream.at(0, 1), upstream.at(1, 1)])
-  upstream.sessions.find(session => session !== used)?.goaway(0)
-  await eventually('it is replaced', () => pool.stats.cxTotal === 3 && pool.stats.cxActive === 2)
-  t.like(pool.stats, { rqActive: 1, rqPendingActive: 0, cxCloseNotify: 1 })
-  answer(used, 0)
+  await settles(t, pool, { cxHttp2Total: 2, rqActive: 1 })
+  const isUsed = ({ streams }: Session) => streams.length === 1
+  await eventually('both are there', () => upstream.sessions.length === 2 && upstream.sessions.some(isUsed))
+  const [used, spare] = upstream.sessions.toSorted((a, b) => b.streams.length - a.streams.length)
+  spare?.goaway(0)
+  await settles(t, pool, { cxTotal: 3, cxActive: 2, rqActive: 1, rqPendingActive: 0, cxCloseNotify: 1 })
+  if (used !== undefined) answer(used, 0)
   t.is((await request).status, 200)
 })
 
@@ -159,10 +162,9 @@ inventory(55, async (t, makePool) => {
   const upstream = await stage(t, 100)
   const pool = makePool(upstream.origin, AHEAD)
   const requests = [pool.request({ path: '/' })]
-  await eventually('one is in use, one is spare', () => pool.stats.rqActive === 1 && pool.stats.cxHttp2Total === 2)
+  await settles(t, pool, { rqActive: 1, cxHttp2Total: 2 }, 'one is in use, one is spare')
   requests.push(pool.request({ path: '/' }))
-  await eventually('both are in use', () => pool.stats.rqActive === 2)
-  t.is(pool.stats.cxTotal, 3)
+  await settles(t, pool, { rqActive: 2, cxTotal: 3 }, 'both are in use')
   for (const index of [0, 1]) answer(await upstream.at(index, 1), 0)
   for (const response of await Promise.all(requests)) t.is(response.status, 200)
 })
@@ -173,9 +175,14 @@ inventory(56, async (t, makePool) => {
   const connection = { preconnectRatio: 1.5, connectTimeout: 500 }
   const pool = makePool(upstream.origin, { ...AHEAD, tls: upstream.tls, connection })
   waiting(pool, 1)
-  await eventually('the spare has timed out', () => pool.stats.cxConnectTimeout === 1)
-  await eventually('another one is there', () => pool.stats.cxHttp2Total === 2)
-  t.like(pool.stats, { cxTotal: 3, cxActive: 2, rqActive: 1, rqPendingFailureEject: 0 })
+  await settles(t, pool, {
+    cxConnectTimeout: 1,
+    cxHttp2Total: 2,
+    cxTotal: 3,
+    cxActive: 2,
+    rqActive: 1,
+    rqPendingFailureEject: 0,
+  })
 })
 
 inventory(59, async (t, makePool) => {
@@ -187,8 +194,7 @@ inventory(59, async (t, makePool) => {
     const limits = { maxPendingRequests: 3_000 }
     const pool = makePool(upstream.origin, { ...H2, tls: upstream.tls, limits, ...options })
     waiting(pool, streams)
-    await eventually('all wait', () => pool.stats.rqPendingActive === streams)
-    t.is(pool.stats.cxTotal, 1)
+    await settles(t, pool, { rqPendingActive: streams, cxTotal: 1 })
     waiting(pool, 1)
     await eventually('one more does not fit', () => pool.stats.cxTotal === 2)
   }
@@ -196,10 +202,9 @@ inventory(59, async (t, makePool) => {
   const said = await scripted(t, [TLS, ...answering(500).slice(0, -1), 'close'], DEAF)
   const pool = makePool(said.origin, { ...H2, tls: said.tls, http2: { maxConcurrentStreams: 2_000 } })
   await pool.request({ path: '/' })
-  await eventually('it has closed', () => pool.stats.cxActive === 0)
+  await gone(pool)
   waiting(pool, 500)
-  await eventually('all wait', () => pool.stats.rqPendingActive === 500)
-  t.is(pool.stats.cxTotal, 2)
+  await settles(t, pool, { rqPendingActive: 500, cxTotal: 2 })
   waiting(pool, 1)
   await eventually('one more does not fit', () => pool.stats.cxTotal === 3)
 })
@@ -208,8 +213,7 @@ inventory(60, async (t, makePool) => {
   const upstream = await scripted(t, DEAF)
   const pool = makePool(upstream.origin, { ...H2, tls: upstream.tls, http2: { preSettingsStreams: 100 } })
   waiting(pool, 150)
-  await eventually('all wait', () => pool.stats.rqPendingActive === 150)
-  t.is(pool.stats.cxTotal, 2)
+  await settles(t, pool, { rqPendingActive: 150, cxTotal: 2 })
 })
 
 inventory(62, async (t, makePool) => {
@@ -221,7 +225,7 @@ inventory(62, async (t, makePool) => {
     await Promise.all(Array.from({ length: count }, async () => (await pool.request({ path: '/' })).body.text()))
     const made = pool.stats.cxTotal - before
     pool.drain()
-    await eventually('all have closed', () => pool.stats.cxActive === 0)
+    await gone(pool)
     return made
   }
   t.is(await cold(1), 1)

@@ -1,6 +1,6 @@
 // The HTTP/2 cases of the inventory about how many streams a connection takes, and which connection a stream goes to.
 
-import { eventually, inventory } from '../support/cases.js'
+import { eventually, inventory, settles } from '../support/cases.js'
 import { answer, type Session, stage } from '../support/http2-stage.js'
 import { rejection } from '../support/rejection.js'
 
@@ -29,8 +29,7 @@ inventory(
     session.limit(1)
     await session.agreed()
     for (let n = 0; n < 120; n += 1) requests.push(pool.request({ path: '/' }))
-    await eventually('the others wait', () => pool.stats.rqPendingActive === 120)
-    t.is(pool.stats.rqActive, 1, 'SETTINGS 1')
+    await settles(t, pool, { rqPendingActive: 120, rqActive: 1 }, 'SETTINGS 1')
     for (const [said, active] of [
       [10, 10],
       [150, 100],
@@ -38,7 +37,7 @@ inventory(
       session.limit(said)
       await upstream.at(0, active)
       await session.agreed()
-      t.like(pool.stats, { rqActive: active, rqPendingActive: 121 - active }, `SETTINGS ${said}`)
+      await settles(t, pool, { rqActive: active, rqPendingActive: 121 - active }, `SETTINGS ${said}`)
     }
     for (let n = 0; n < 121; n += 1) answer(await upstream.at(0, n + 1), n)
     for (const response of await Promise.all(requests)) t.is(response.status, 200)
@@ -61,11 +60,11 @@ inventory(57, async (t, makePool) => {
   await session.agreed()
   for (let n = 0; n < 4; n += 1) requests.push(pool.request({ path: '/' }))
   await upstream.at(0, 4)
-  t.like(pool.stats, { rqActive: 4, rqPendingActive: 3 }, 'one more fits')
+  await settles(t, pool, { rqActive: 4, rqPendingActive: 3 }, 'one more fits')
   for (const n of [0, 1]) {
     answer(session, n)
     await upstream.at(0, 5 + n)
-    t.like(pool.stats, { rqActive: 4, rqPendingActive: 2 - n })
+    await settles(t, pool, { rqActive: 4, rqPendingActive: 2 - n })
   }
   t.is(pool.stats.cxMaxRequests, 1, 'its life is used up')
   for (const n of [2, 3, 4, 5]) answer(session, n)
@@ -83,16 +82,17 @@ inventory(58, async (t, makePool) => {
   session.limit(1)
   await session.agreed()
   answer(session, 0)
-  await eventually('two are left', () => pool.stats.rqActive === 2)
+  await settles(t, pool, { rqActive: 2 })
   requests.push(pool.request({ path: '/' }))
   const other = await upstream.at(1, 1)
-  t.is(pool.stats.cxTotal, 2, 'a debt is no room')
+  await settles(t, pool, { rqActive: 3, cxTotal: 2 }, 'a debt is no room')
   answer(session, 1)
-  await eventually('the debt is paid', () => pool.stats.rqActive === 2)
+  await settles(t, pool, { rqActive: 2 }, 'the debt is paid')
   requests.push(pool.request({ path: '/' }))
   await upstream.at(1, 2)
+  await settles(t, pool, { rqActive: 3 })
   answer(session, 2)
-  await eventually('it is idle', () => pool.stats.rqActive === 2)
+  await settles(t, pool, { rqActive: 2 }, 'it is idle')
   requests.push(pool.request({ path: '/' }))
   await upstream.at(0, 4)
   answer(session, 3)
@@ -106,7 +106,7 @@ inventory(61, async (t, makePool) => {
   const pool = makePool(upstream.origin, { ...H2, limits: ONE, http2: { maxConcurrentStreams: 8 } })
   const requests = ['/1', '/2', '/3'].map(path => pool.request({ path }))
   const session = await upstream.at(0, 1)
-  await eventually('two wait', () => pool.stats.rqPendingActive === 2)
+  await settles(t, pool, { rqPendingActive: 2, rqActive: 1 })
   session.limit(3)
   await upstream.at(0, 3)
   t.deepEqual(
@@ -122,12 +122,11 @@ inventory(63, async (t, makePool) => {
   const upstream = await stage(t, 0)
   const pool = makePool(upstream.origin, { ...H2, limits: ONE })
   const requests = [pool.request({ path: '/' }), pool.request({ path: '/' })]
-  await eventually('it is connected', () => pool.stats.cxHttp2Total === 1)
-  t.like(pool.stats, { rqActive: 0, rqPendingActive: 2, cxActive: 1 })
+  await settles(t, pool, { cxHttp2Total: 1, rqActive: 0, rqPendingActive: 2, cxActive: 1 })
   upstream.sessions[0]?.limit(1)
   const session = await upstream.at(0, 1)
   await session.agreed()
-  t.like(pool.stats, { rqActive: 1, rqPendingActive: 1 })
+  await settles(t, pool, { rqActive: 1, rqPendingActive: 1 })
   answer(session, 0)
   answer(await upstream.at(0, 2), 1)
   for (const response of await Promise.all(requests)) t.is(response.status, 200)
@@ -142,7 +141,7 @@ inventory(64, async (t, makePool) => {
   const second = pool.request({ path: '/second' })
   answer(await upstream.at(1, 1), 0)
   t.is((await second).status, 200)
-  t.like(pool.stats, { cxTotal: 2, rqActive: 1 })
+  await settles(t, pool, { cxTotal: 2, rqActive: 1 })
   answer(session, 0)
   t.not((await long).connection.id, (await second).connection.id)
 })
@@ -153,7 +152,7 @@ inventory(74, async (t, makePool) => {
   const active = Array.from({ length: 19 }, () => rejection(pool.request({ path: '/active' })))
   const session = await upstream.at(0, 19)
   const queued = [pool.request({ path: '/queued' }), pool.request({ path: '/queued' })]
-  await eventually('two wait', () => pool.stats.rqPendingActive === 2)
+  await settles(t, pool, { rqPendingActive: 2, rqActive: 19 })
   session.drop()
   for (const error of await Promise.all(active))
     t.like(error, { code: 'FB_CONNECTION_CLOSED', retryable: 'maybe', flags: ['UC'] })

@@ -1,7 +1,7 @@
 // The cases of limits and groups that one pool of one upstream can show, through TypeScript.
 
 import type { ExecutionContext } from 'ava'
-import { eventually, gone, inventory } from '../support/cases.js'
+import { eventually, gone, inventory, settles } from '../support/cases.js'
 import { rejection } from '../support/rejection.js'
 import { ANSWER, type Step, WELL_BEHAVED } from '../support/script.js'
 import { type Scripted, startScripted, startTestkit } from '../support/upstream.js'
@@ -28,12 +28,16 @@ inventory(120, async (t, makePool) => {
   })
   const requests = Array.from({ length: 3 }, () => pool.request({ path: '/' }))
   for (const index of [0, 1]) await upstream.until(`${index}.requests>=1`)
-  await eventually('two are attached', () => pool.stats.rqActive === 2)
-  t.like(gauges(), {
-    cx: { open: true, remaining: 0 },
-    rqPending: { open: false, remaining: 2 },
-    rq: { open: false, remaining: 2 },
-    cxPool: { open: true, remaining: 0 },
+  await settles(t, pool, {
+    rqActive: 2,
+    circuitBreakers: {
+      default: {
+        cx: { open: true, remaining: 0 },
+        rqPending: { open: false, remaining: 2 },
+        rq: { open: false, remaining: 2 },
+        cxPool: { open: true, remaining: 0 },
+      },
+    },
   })
   t.like(pool.stats.circuitBreakers.high, {
     cx: { open: false, remaining: 1024 },
@@ -95,11 +99,10 @@ inventory(
     const waits = pool.request({ path: '/' })
     const high = pool.request({ path: '/', priority: 'high' })
     await upstream.until('1.requests>=1')
-    await eventually('each holds its own', () => pool.stats.rqActive === 2)
+    await settles(t, pool, { rqActive: 2, rqPendingActive: 1 }, 'each holds its own')
     const { circuitBreakers } = pool.stats
     t.like(circuitBreakers.default, { cx: { open: true, remaining: 0 }, rqPending: { remaining: 1023 } })
     t.like(circuitBreakers.high, { cx: { open: true, remaining: 0 }, rqPending: { remaining: 1024 } })
-    t.is(pool.stats.rqPendingActive, 1)
     for (const index of [1, 0]) await upstream.ask(`signal ${index}`)
     const [a, b, c] = await Promise.all([low, waits, high])
     t.is(b.connection.id, a.connection.id, 'the same key, the same pool')
@@ -138,8 +141,7 @@ inventory(126, async (t, makePool) => {
   const first = pool.request({ path: '/' })
   await eventually('the connection drains', () => draining)
   const second = pool.request({ path: '/' })
-  await eventually('one waits', () => pool.stats.rqPendingActive === 1)
-  t.like(pool.stats, { cxTotal: 1, cxOverflow: 1 })
+  await settles(t, pool, { rqPendingActive: 1, cxTotal: 1, cxOverflow: 1 })
   t.is((await upstream.connections()).length, 1)
   await upstream.ask('signal 0')
   t.is(await (await first).body.text(), 'hellohello')
@@ -155,8 +157,7 @@ inventory(127, async (t, makePool) => {
   requests.push(pool.request({ path: '/', priority: 'high' }))
   await upstream.until('2.requests>=1')
   requests.push(pool.request({ path: '/', priority: 'high' }))
-  await eventually('the second of high waits', () => pool.stats.rqPendingActive === 1)
-  t.is(pool.stats.cxTotal, 3)
+  await settles(t, pool, { rqPendingActive: 1, rqActive: 3, cxTotal: 3 }, 'the second of high waits')
   for (const index of [2, 1, 0]) await upstream.ask(`signal ${index}`)
   const [, , third, fourth] = await Promise.all(requests)
   t.is(fourth?.connection.id, third?.connection.id)
@@ -183,15 +184,16 @@ inventory(131, async (t, makePool) => {
   const first = pool.request({ path: '/1' })
   await upstream.until('0.requests>=1')
   const second = pool.request({ path: '/2' })
-  await eventually('one waits', () => pool.stats.rqPendingActive === 1)
-  t.like(pool.stats, { rqActive: 1, rqOverflowRequests: 0 })
-  t.deepEqual(pool.stats.circuitBreakers.default.rq, { open: true, remaining: 0 })
+  await settles(t, pool, {
+    rqPendingActive: 1,
+    rqActive: 1,
+    rqOverflowRequests: 0,
+    circuitBreakers: { default: { rq: { open: true, remaining: 0 } } },
+  })
   await upstream.ask('signal 0')
   t.is((await first).status, 200)
   // Where the second got a connection of its own while it waited for the place, that one has to answer.
-  const answered = second.then(({ status }) => status)
-  await eventually('it is sent', () => pool.stats.rqTotal === 2)
-  if ((await upstream.connections()).length > 1) await upstream.ask('signal 1')
-  t.is(await answered, 200)
+  await upstream.ask('signal 1')
+  t.is((await second).status, 200)
   t.is(pool.stats.rqOverflowRequests, 0)
 })

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:tls'
 import type { ExecutionContext } from 'ava'
 import type { Pool, PoolOptions } from '../../ts/index.js'
-import { eventually, inventory, secure } from '../support/cases.js'
+import { eventually, gone, inventory, secure, settles } from '../support/cases.js'
 import { answering, response, settings } from '../support/frames.js'
 import { rejection } from '../support/rejection.js'
 import { ANSWER, type Step, WELL_BEHAVED } from '../support/script.js'
@@ -72,11 +72,9 @@ inventory(117, async (t, makePool) => {
   const upstream = await scripted(t, ['signal', NONE, 'request', 'signal', { send: ANSWER }, ...WELL_BEHAVED], DEAF)
   const pool = makePool(upstream.origin, { tls: upstream.tls })
   waiting(pool, 10)
-  await eventually('all wait', () => pool.stats.rqPendingActive === 10)
-  t.is(pool.stats.cxTotal, 1)
+  await settles(t, pool, { rqPendingActive: 10, cxTotal: 1 })
   await upstream.ask('signal 0')
-  await eventually('one is attached', () => pool.stats.rqActive === 1)
-  t.like(pool.stats, { cxTotal: 4, cxHttp1Total: 1, rqPendingActive: 9 })
+  await settles(t, pool, { rqActive: 1, cxTotal: 4, cxHttp1Total: 1, rqPendingActive: 9 })
 })
 
 inventory(118, async (t, makePool) => {
@@ -88,10 +86,9 @@ inventory(118, async (t, makePool) => {
     const upstream = await scripted(t, [TWO, ...said, 'close'], DEAF)
     const pool = makePool(upstream.origin, { tls: upstream.tls, limits: { maxPendingRequests: 2_000 } })
     await pool.request({ path: '/' })
-    await eventually('it has closed', () => pool.stats.cxActive === 0)
+    await gone(pool)
     waiting(pool, fits)
-    await eventually('all wait', () => pool.stats.rqPendingActive === fits)
-    t.is(pool.stats.cxTotal, 2, `SETTINGS ${limit}`)
+    await settles(t, pool, { rqPendingActive: fits, cxTotal: 2 }, `SETTINGS ${limit}`)
     waiting(pool, 1)
     await eventually('one more does not fit', () => pool.stats.cxTotal === 3)
   }
@@ -99,10 +96,9 @@ inventory(118, async (t, makePool) => {
   const old = await scripted(t, [ONE, 'request', { send: ANSWER }, 'close'], DEAF)
   const pool = makePool(old.origin, { tls: old.tls })
   await pool.request({ path: '/' })
-  await eventually('it has closed', () => pool.stats.cxActive === 0)
+  await gone(pool)
   waiting(pool, 3)
-  await eventually('all wait', () => pool.stats.rqPendingActive === 3)
-  t.is(pool.stats.cxTotal, 4)
+  await settles(t, pool, { rqPendingActive: 3, cxTotal: 4 })
 })
 
 inventory(119, async (t, makePool) => {
@@ -123,9 +119,7 @@ inventory(119, async (t, makePool) => {
   await eventually('one is attached', () => pool.stats.rqActive === 1)
   const second = pool.request({ path: '/' })
   await upstream.until('1.requests>=1')
-  // On the thread the statistics follow what the other end sees.
-  await eventually('both are attached', () => pool.stats.rqActive === 2)
-  t.like(pool.stats, { rqActive: 2, cxHttp1Total: 1, cxHttp2Total: 1 })
+  await settles(t, pool, { rqActive: 2, cxHttp1Total: 1, cxHttp2Total: 1 })
   for (const index of [0, 1]) await upstream.ask(`signal ${index}`)
   t.is((await first).connection.protocol, 'h2')
   t.is((await second).connection.protocol, 'h1')

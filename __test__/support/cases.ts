@@ -8,8 +8,8 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { Pool, type PoolOptions } from '../../ts/index.js'
-import { type MakePool, RUNNERS, type Runner } from './each-runner.js'
+import type { Pool, PoolOptions, PoolStats } from '../../ts/index.js'
+import { type MakePool, RUNNERS, type Runner, TestPool } from './each-runner.js'
 import { atRest } from './rest.js'
 import type { Program } from './upstream.js'
 
@@ -63,7 +63,7 @@ async function run(t: ExecutionContext, assumed: PoolOptions, body: CaseBody, ru
   const pools: Pool[] = []
   const make: MakePool = (origin, options = {}) => {
     const connection = { ...assumed.connection, ...options.connection }
-    const pool = new Pool(origin, { runOn, ...assumed, ...options, connection })
+    const pool = new TestPool(origin, { runOn, ...assumed, ...options, connection })
     pools.push(pool)
     return pool
   }
@@ -87,16 +87,54 @@ const POLL_MS = 1
 
 /** Waits for what the other thread, or the other end, is about to do; fails where it does not. */
 export async function eventually(what: string, holds: () => boolean): Promise<void> {
-  const end = performance.now() + PATIENCE_MS
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`)
-    await setTimeout(POLL_MS)
-  }
+  if (!(await becomes(holds))) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`)
 }
 
-/** Waits until a pool has no connection: on the thread its statistics follow what the other end sees, with the next delivery. */
+/** Whether it holds in the end. */
+async function becomes(holds: () => boolean): Promise<boolean> {
+  const end = performance.now() + PATIENCE_MS
+  while (!holds()) {
+    if (performance.now() > end) return false
+    await setTimeout(POLL_MS)
+  }
+  return true
+}
+
+/** Any part of it. */
+type Part<T> = T extends object ? { readonly [K in keyof T]?: Part<T[K]> } : T
+
+/**
+ * Waits until the statistics of a pool are so, all of `expected` at once, and shows the difference where they do not become so.
+ *
+ * On the thread they are those of a turn, published behind it: exact once an answer of that turn was delivered, but behind what the other
+ * end, a timer or a socket of this thread has shown; and ahead of what is still to be delivered. One counter alone may be right in the
+ * state before, so whoever waits for a state names what tells it from that.
+ */
+export async function settles(
+  t: ExecutionContext,
+  pool: Pool,
+  expected: Part<PoolStats>,
+  message?: string,
+): Promise<void> {
+  let { stats } = pool
+  await becomes(() => {
+    stats = pool.stats
+    return has(stats, expected)
+  })
+  t.like(stats, expected, message)
+}
+
+function has(value: unknown, expected: unknown): boolean {
+  if (typeof expected !== 'object' || expected === null) return Object.is(value, expected)
+  return Object.entries(expected).every(([key, part]) => has(Reflect.get(Object(value), key), part))
+}
+
+/** Waits until a pool that has had a connection has none. */
 export function gone(pool: Pool): Promise<void> {
-  return eventually('no connection is left', () => pool.stats.cxActive === 0)
+  return eventually('no connection is left', () => {
+    const { cxTotal, cxActive } = pool.stats
+    return cxTotal > 0 && cxActive === 0
+  })
 }
 
 /** Blocks this thread, and with it the event loop: what arrives meanwhile is read all at once. */
