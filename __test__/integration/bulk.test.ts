@@ -27,6 +27,7 @@ eachRunnerSerially('100,000 submissions in one tick are answered, each once', as
   const { rqTotal, cxTotal } = pool.stats
   t.is(rqTotal, count)
   t.true(cxTotal <= 64)
+  await upstream.until(`requestsCompleted>=${count}`)
   t.is((await upstream.stats()).requestsCompleted, count)
 })
 

@@ -2,11 +2,11 @@
 
 import { setImmediate as immediate } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import type { ConnectionInfo, DrainReason, ForebayError, PoolEvents, PoolOptions } from '../../ts/index.js'
-import { OverflowError, Pool } from '../../ts/index.js'
-import { eventually, gone } from '../support/cases.js'
+import type { ConnectionInfo, DrainReason, ForebayError, Pool, PoolEvents, PoolOptions } from '../../ts/index.js'
+import { OverflowError } from '../../ts/index.js'
+import { eventually, gone, settles } from '../support/cases.js'
 import { runChild } from '../support/child.js'
-import { eachRunner, type MakePool, RUNNERS, type Runner } from '../support/each-runner.js'
+import { eachRunner, type MakePool, RUNNERS, type Runner, TestPool } from '../support/each-runner.js'
 import { rejection } from '../support/rejection.js'
 import { ANSWER, type Step, WELL_BEHAVED } from '../support/script.js'
 import { type Scripted, startScripted, startShut, startTestkit } from '../support/upstream.js'
@@ -162,7 +162,7 @@ async function full(
   const requests = [pool.request({ path: '/' })]
   await upstream.until('0.requests>=1')
   for (let n = 0; n < waiting; n += 1) requests.push(pool.request({ path: '/' }))
-  await eventually('the queue is full', () => pool.stats.rqPendingActive === waiting)
+  await settles(t, pool, { rqPendingActive: waiting, rqActive: 1 }, 'the queue is full')
   const end = async () => {
     await upstream.ask('signal 0')
     for (const { status } of await Promise.all(requests)) t.is(status, 200)
@@ -214,7 +214,7 @@ eachRunner('a request beyond maxRequests is an overflow of maxRequests', async (
 
 function maker(t: ExecutionContext, runOn: Runner): MakePool {
   return (origin, options = {}) => {
-    const pool = new Pool(origin, { runOn, ...options })
+    const pool = new TestPool(origin, { runOn, ...options })
     t.teardown(() => pool.destroy())
     return pool
   }

@@ -78,15 +78,11 @@ row('B19', 'a final response ends an upload that is still produced', async (t, m
 
 row('B20', '413 while an upload is produced is heard; a reset without it is told', async (t, makePool) => {
   const refusal = 'HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n'
-  const upstream = await scripted(
-    t,
-    ['head', { send: refusal }, { wait: 50 }, 'reset'],
-    ['head', 'reset'],
-    WELL_BEHAVED,
-  )
+  const upstream = await scripted(t, ['head', { send: refusal }, 'signal', 'reset'], ['head', 'reset'], WELL_BEHAVED)
   const pool = makePool(upstream.origin, { limits: { maxConnections: 1 } })
   const refused = new Endless()
   t.is((await pool.request({ path: '/', method: 'POST', body: refused.body })).status, 413)
+  await upstream.ask('signal 0')
   t.true((await refused.body.next()).done)
   const reset = new Endless()
   const error = await rejection(pool.request({ path: '/', method: 'POST', body: reset.body }))
@@ -119,18 +115,19 @@ row('B23', 'a body that drips meets the deadline of its request', async (t, make
   const error = await rejection(pool.request({ path: '/', totalTimeout: 300 }))
   const took = performance.now() - start
   t.like(error, { code: 'FB_DEADLINE_EXCEEDED', phase: 'body', retryable: 'no', flags: ['UT'], timeoutMs: 300 })
-  t.true(took >= 299 && took < 3_000, `${took} ms`)
+  t.true(took >= 299 && took < 6_000, `${took} ms`)
   t.is((await pool.request({ path: '/' })).status, 200)
 })
 
 row('B24', 'a body faster than its reader: the body timer stands still', async (t, makePool) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
-  const pool = makePool(upstream.origin, { bodyIdleTimeout: 100, bodyBuffer: 16_384 })
+  // Long enough for what the server may pause by itself on a loaded machine.
+  const pool = makePool(upstream.origin, { bodyIdleTimeout: 500, bodyBuffer: 16_384 })
   const { body } = await pool.request({ path: '/bytes/3000000' })
   let length = 0
   for await (const chunk of body) {
-    if (length === 0) await wait(400)
+    if (length === 0) await wait(1_200)
     length += chunk.length
   }
   t.is(length, 3_000_000)
@@ -176,7 +173,7 @@ for (const of of ['pool', 'request'] as const) {
       const retryable = phase === 'body' ? 'no' : 'maybe'
       t.like(error, { code, phase, retryable, timeoutMs: 200, endpoint: `127.0.0.1:${upstream.port}` })
       t.like(error.attempts, { length: 1, 0: { code } })
-      t.true(took >= 199 && took < 3_000, `${took} ms`)
+      t.true(took >= 199 && took < 6_000, `${took} ms`)
       await upstream.until('0.ended>=1')
       t.is((await pool.request({ path: '/' })).status, 200)
     })
@@ -212,13 +209,13 @@ row('P13', 'a loop that is blocked makes no time-out fire falsely', async (t, ma
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
   const limits: RequestTimeouts = {
-    headersTimeout: 200,
-    bodyIdleTimeout: 200,
-    queueTimeout: 200,
-    perTryTimeout: 300,
-    perTryIdleTimeout: 200,
-    maxStreamDuration: 300,
-    totalTimeout: 300,
+    headersTimeout: 800,
+    bodyIdleTimeout: 800,
+    queueTimeout: 800,
+    perTryTimeout: 1_000,
+    perTryIdleTimeout: 800,
+    maxStreamDuration: 1_000,
+    totalTimeout: 1_000,
   }
   const pool = makePool(upstream.origin, limits)
   await (await pool.request({ path: '/' })).body.text()

@@ -36,7 +36,12 @@ async function fails(
   const upstream = await scripted(t, ...scripts, WELL_BEHAVED)
   const pool = makePool(upstream.origin, { limits: { maxConnections: 1 } })
   for (const [index, answer] of answers.entries()) {
-    const error = await rejection(pool.request({ path: '/' }))
+    // What ends at a signal ends when its head was read.
+    const request = pool.request({ path: '/' }).then(async response => {
+      if (answer.includes('signal')) await upstream.ask(`signal ${index}`)
+      return response
+    })
+    const error = await rejection(request)
     const what = `${index}: ${JSON.stringify(answer).slice(0, 200)}`
     t.like(error, { origin: upstream.origin, endpoint: `127.0.0.1:${upstream.port}`, reused: false, ...told }, what)
   }
@@ -322,8 +327,8 @@ row('B04', 'framing that outweighs its payload', (t, makePool) =>
 row('B05', 'an end before the end of the body is never clean', (t, makePool) => {
   const cut = [`${CHUNKED}5\r\nhello\r\n0\r\n`, `${CHUNKED}5\r\nhello\r\n`, `${OK}content-length: 10\r\n\r\nhello`]
   const ends = (['close', 'reset'] as const).flatMap(end =>
-    // The pause lets the bytes be read before an RST, which would take them along.
-    cut.map((answer): readonly Step[] => ['request', { send: answer }, { wait: 30 }, end]),
+    // The bytes are read before an RST, which would take them along.
+    cut.map((answer): readonly Step[] => ['request', { send: answer }, 'signal', end]),
   )
   return fails(t, makePool, ends, INCOMPLETE)
 })
@@ -372,20 +377,25 @@ row('B09', 'a second response on the idle connection answers nobody', async (t, 
   t.is(await (await pool.request({ path: '/' })).body.text(), TEXT)
 })
 
+/** In ms. Far longer than a server needs to do what it was told. */
+const BLOCKED_MS = 500
+
 // The bytes arrive while this thread is blocked: the event loop has not seen them when the next request picks the connection.
 row('B10', 'bytes that came before our first write send the request elsewhere', async (t, makePool, runOn) => {
   const upstream = await scripted(
     t,
-    ['request', { send: ANSWER }, { wait: 30 }, { send: UNASKED }, 'readToEnd'],
+    ['request', { send: ANSWER }, 'signal', { send: UNASKED }, 'readToEnd'],
     WELL_BEHAVED,
   )
   const pool = makePool(upstream.origin)
   await pool.request({ path: '/' })
-  block(120)
+  const sending = upstream.ask('signal 0')
+  block(BLOCKED_MS)
   const next = await pool.request({ path: '/', method: 'POST', body: 'once' })
   t.is(await next.body.text(), TEXT)
   t.false(next.connection.reused)
   t.like(pool.stats, { cxProtocolError: 1, rqRequeued: runOn === 'event-loop' ? 1 : 0, rqReplay: 0 })
+  await sending
   t.is((await upstream.connections())[0]?.requests, 1)
 })
 
@@ -462,15 +472,11 @@ row('B19', 'a final response ends the upload', async (t, makePool) => {
 
 row('B20', 'an answer before the end of the connection is heard; without one it is lost', async (t, makePool) => {
   const refusal = 'HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n'
-  const upstream = await scripted(
-    t,
-    ['head', { send: refusal }, { wait: 50 }, 'reset'],
-    ['head', 'reset'],
-    WELL_BEHAVED,
-  )
+  const upstream = await scripted(t, ['head', { send: refusal }, 'signal', 'reset'], ['head', 'reset'], WELL_BEHAVED)
   const pool = makePool(upstream.origin, { limits: { maxConnections: 1 } })
   const body = new Uint8Array(LARGE)
   t.is((await pool.request({ path: '/', method: 'POST', body })).status, 413)
+  await upstream.ask('signal 0')
   const error = await rejection(pool.request({ path: '/', method: 'POST', body }))
   t.like(error, { code: 'FB_CONNECTION_RESET', retryable: 'maybe', flags: ['UC'] })
   t.is((await pool.request({ path: '/' })).status, 200)
@@ -521,7 +527,7 @@ row('B23', 'a body that stops meets its limit', async (t, makePool) => {
 
 row('B25', 'a body up to the close: FIN ends it, RST does not', async (t, makePool) => {
   await good(t, makePool, `${OK}\r\nhello`, { text: 'hello', kept: false, end: ['close'] })
-  await fails(t, makePool, [['request', { send: `${OK}\r\nhello` }, { wait: 30 }, 'reset']], INCOMPLETE)
+  await fails(t, makePool, [['request', { send: `${OK}\r\nhello` }, 'signal', 'reset']], INCOMPLETE)
 })
 
 row('B26', 'a redirect is returned as it is', async (t, makePool) => {

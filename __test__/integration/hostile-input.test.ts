@@ -36,6 +36,8 @@ async function rejects(
   t.like(await upstream.stats(), { connectionsAccepted: 0, requestsBegun: 0 })
   t.like(pool.stats, { cxTotal: 0, rqTotal: 0, rqPendingTotal: 0 })
   t.is((await pool.request({ path: '/' })).status, 200)
+  // The server counts an answer when it has written it.
+  await upstream.until('requestsCompleted>=1')
   t.like(await upstream.stats(), { connectionsAccepted: 1, requestsBegun: 1, requestsCompleted: 1 })
 }
 

@@ -1,6 +1,7 @@
 // Limits refuse at once, hold nothing, and free what is given back.
 
 import { OverflowError } from '../../ts/index.js'
+import { settles } from '../support/cases.js'
 import { eachRunner } from '../support/each-runner.js'
 import { ANSWER, WELL_BEHAVED } from '../support/script.js'
 import { startScripted, startTestkit } from '../support/upstream.js'
@@ -45,7 +46,8 @@ eachRunner('maxRequests refuses by default and queues when told', async (t, make
 eachRunner('a request that waits longer than queueTimeout is FB_QUEUE_TIMEOUT and never sent', async (t, makePool) => {
   const upstream = await startScripted(['request', 'signal', { send: ANSWER }, ...WELL_BEHAVED])
   t.teardown(() => upstream.stop())
-  const pool = makePool(upstream.origin, { queueTimeout: 50, limits: { maxConnections: 1 } })
+  // Long enough for the connection that the first one needs.
+  const pool = makePool(upstream.origin, { queueTimeout: 300, limits: { maxConnections: 1 } })
   const first = pool.request({ path: '/first' })
   await upstream.until('0.requests>=1')
   await t.throwsAsync(pool.request({ path: '/second' }), { code: 'FB_QUEUE_TIMEOUT' })
@@ -58,9 +60,10 @@ eachRunner('there are never more connections than maxConnections, nor more than 
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
   const pool = makePool(upstream.origin, { limits: { maxConnections: 5 } })
-  await Promise.all(Array.from({ length: 3 }, () => pool.request({ path: '/delay/20/' })))
+  // Longer than connections need: none is free before the last is open.
+  await Promise.all(Array.from({ length: 3 }, () => pool.request({ path: '/delay/300/' })))
   t.is((await upstream.stats()).maxConnectionsOpen, 3)
-  await Promise.all(Array.from({ length: 100 }, () => pool.request({ path: '/delay/1/' })))
+  await Promise.all(Array.from({ length: 100 }, () => pool.request({ path: '/delay/20/' })))
   t.is((await upstream.stats()).maxConnectionsOpen, 5)
 })
 
@@ -71,5 +74,5 @@ eachRunner('an unused connection is closed after idleTimeout', async (t, makePoo
   await (await pool.request({ path: '/' })).body.text()
   // An idle pool keeps no loop alive; this wait for the testkit's answer does.
   await upstream.until('connectionsOpen=0')
-  t.is(pool.stats.cxActive, 0)
+  await settles(t, pool, { cxActive: 0, cxIdleTimeout: 1 })
 })

@@ -2,7 +2,7 @@
 
 import type { ExecutionContext } from 'ava'
 import { OverflowError, type PoolResponse, type PoolStats, type StatName } from '../../ts/index.js'
-import { eventually, gone } from '../support/cases.js'
+import { eventually, gone, settles } from '../support/cases.js'
 import { eachRunner } from '../support/each-runner.js'
 import { rejection } from '../support/rejection.js'
 import { atRest, total } from '../support/rest.js'
@@ -213,9 +213,13 @@ eachRunner('cancelled, refused, waiting and timed out requests are each counted 
   for (let n = 0; n < 4; n += 1) send('/delay/60000/')
   await upstream.until('requestsActive=4')
   for (let n = 0; n < 10; n += 1) send('/')
-  await eventually('ten wait', () => pool.stats.rqPendingActive === 10)
-  t.like(pool.stats, { rqActive: 4, cxActive: 4, rqTotal: 8 })
-  t.deepEqual(pool.stats.circuitBreakers.default.rqPending, { open: false, remaining: 2 })
+  await settles(t, pool, {
+    rqPendingActive: 10,
+    rqActive: 4,
+    cxActive: 4,
+    rqTotal: 8,
+    circuitBreakers: { default: { rqPending: { open: false, remaining: 2 } } },
+  })
 
   // Two more may wait, five are refused, and so is one of the other priority.
   for (let n = 0; n < 2; n += 1) send('/')
@@ -225,8 +229,7 @@ eachRunner('cancelled, refused, waiting and timed out requests are each counted 
 
   // Three that wait are taken back, and two that run: those cost their connections, and two of the waiting get new ones.
   for (const index of [5, 9, 13]) aborts[index]?.abort(new Error('given up'))
-  await eventually('three have left', () => pool.stats.rqPendingActive === 9)
-  t.is(pool.stats.rqCancelled, 3)
+  await settles(t, pool, { rqPendingActive: 9, rqCancelled: 3 })
   for (const index of [0, 2]) aborts[index]?.abort(new Error('given up'))
   await upstream.until('requestsCompleted>=13')
   await eventually('the queue is empty', () => pool.stats.rqPendingActive === 0 && pool.stats.rqActive === 2)

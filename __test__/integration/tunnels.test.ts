@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import type { ConnectOptions } from '../../ts/index.js'
-import { eventually } from '../support/cases.js'
+import { eventually, settles } from '../support/cases.js'
 import { eachRunner } from '../support/each-runner.js'
 import { mismatch, pattern } from '../support/pattern.js'
 import { rejection } from '../support/rejection.js'
@@ -79,8 +79,8 @@ for (const [name, options, answer, status] of [
     socket.end(pattern(length).subarray(500_000))
     const back = await reading
     t.deepEqual([back.length, mismatch(back)], [length, -1])
-    await eventually('it is over', () => pool.stats.rqActive === 0)
-    t.true(socket.destroyed)
+    await eventually('it is closed', () => socket.destroyed)
+    await settles(t, pool, { rqActive: 0 })
     const [first = ''] = heads
     t.true(first.startsWith(status === 200 ? 'CONNECT far.test:443 HTTP/1.1\r\n' : 'GET /chat HTTP/1.1\r\n'), first)
     t.regex(first, status === 200 ? /\r\nhost: far\.test:443/i : /\r\nupgrade: echo/i)
@@ -142,7 +142,7 @@ eachRunner('a reader that stops stops the peer; a peer that stops stops the writ
   t.true(written < 20_000_000, `${written} bytes went`)
   socket.off('drain', write)
   socket.destroy()
-  await eventually('it is reset', () => pool.stats.rqActive === 0 && pool.stats.cxActive === 0)
+  await settles(t, pool, { rqActive: 0, cxActive: 0 })
 })
 
 eachRunner('an abort ends a tunnel with its reason, at the peer too', async (t, makePool) => {
@@ -162,7 +162,7 @@ eachRunner('an abort ends a tunnel with its reason, at the peer too', async (t, 
   controller.abort(reason)
   t.deepEqual(await failed, [reason])
   await eventually('the peer sees it', () => ended)
-  t.is(pool.stats.rqActive, 0)
+  await settles(t, pool, { rqActive: 0 })
 })
 
 eachRunner('an abort before the answer rejects with its reason', async (t, makePool) => {
@@ -173,7 +173,7 @@ eachRunner('an abort before the answer rejects with its reason', async (t, makeP
   await eventually('it is asked for', () => heads.length === 1)
   controller.abort('why')
   t.is(await opening.catch((error: unknown) => error), 'why')
-  await eventually('it is reset', () => pool.stats.rqActive === 0)
+  await settles(t, pool, { rqTotal: 1, rqActive: 0 })
 })
 
 eachRunner('a peer that vanishes is the failure of the stream', async (t, makePool) => {
