@@ -63,12 +63,13 @@ use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::certificates::{Authority, Identity};
 use crate::encoding::base64;
 use crate::json::Json;
 use crate::tls::{TlsOptions, Versions};
+use crate::wait::wait_until;
 use crate::{h1, h2, script};
 
 /// How long `await` waits unless told, in ms. A guess: far longer than anything on loopback takes.
@@ -336,9 +337,6 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Pause between two looks at what is awaited.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
-
 /// Waits until it is so; `look` gives the value of what is named, `None` while it is not there, `told` tells what is when time is up.
 fn await_so(
     rest: &str,
@@ -346,14 +344,14 @@ fn await_so(
     told: impl Fn() -> Json,
 ) -> Result<Json, String> {
     let wanted = Wanted::parse(rest)?;
-    let end = Instant::now() + wanted.at_most;
-    while !look(wanted.name)?.is_some_and(|value| wanted.holds(value)) {
-        if Instant::now() >= end {
-            return Err(format!("await: not so in time; {}", told()));
-        }
-        std::thread::sleep(LOOK_AGAIN);
-    }
-    Ok(ok())
+    let mut looked = Ok(None);
+    let so = wait_until(wanted.at_most, || {
+        looked = look(wanted.name);
+        // What cannot be looked at is not waited for.
+        looked.as_ref().map_or(true, |value| value.is_some_and(|value| wanted.holds(value)))
+    });
+    looked?;
+    if so { Ok(ok()) } else { Err(format!("await: not so in time; {}", told())) }
 }
 
 /// The same of a counter of this object.

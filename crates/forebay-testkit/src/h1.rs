@@ -42,7 +42,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::Waker;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -54,12 +54,10 @@ use self::event_loop::{Command, EventLoop};
 use self::stats::Shared;
 use crate::certificates::Authority;
 use crate::tls::{TlsOptions, server_config};
+use crate::wait::wait_until;
 
 /// Connections that wait to be accepted. A guess: more than a test opens at once.
 const BACKLOG: i32 = 4_096;
-
-/// Pause between two looks in `wait_until`.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// How a server is to run.
 #[derive(Clone, Debug)]
@@ -178,16 +176,7 @@ impl Server {
 
     /// Waits until the counters are as told; false: they were not within `at_most`.
     pub fn wait_until(&self, at_most: Duration, mut enough: impl FnMut(&Stats) -> bool) -> bool {
-        let end = Instant::now() + at_most;
-        loop {
-            if enough(&self.stats()) {
-                return true;
-            }
-            if Instant::now() >= end {
-                return false;
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
+        wait_until(at_most, || enough(&self.stats()))
     }
 
     /// Ends connections; it has happened when this returns.

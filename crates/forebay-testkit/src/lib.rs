@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   main -> control -> {h1, {h2, h3} -> streams, script, quic, relay, udp} -> {tls -> certificates, framing, pattern}
-//!   json, encoding: used by all
+//!   json, encoding, wait: used by all
 //! ```
 //!
 //! Used by Rust tests as a library, by JavaScript tests as a program (see `control` for its lines). Development only; never published.
@@ -32,3 +32,4 @@ pub mod script;
 mod streams;
 pub mod tls;
 pub mod udp;
+mod wait;

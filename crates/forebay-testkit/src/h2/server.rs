@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::Connection;
@@ -21,9 +21,7 @@ use super::stream::Stream;
 use crate::certificates::Authority;
 use crate::streams::{ConnectionInfo, Request, Shared, Stats, answer};
 use crate::tls::{TlsOptions, server_config};
-
-/// Pause between two looks in `wait_until`.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+use crate::wait::wait_until;
 
 /// How a server is to run.
 #[derive(Clone, Debug)]
@@ -153,16 +151,7 @@ impl Server {
 
     /// Waits until the counters are as told; false: they were not within `at_most`.
     pub fn wait_until(&self, at_most: Duration, mut enough: impl FnMut(&Stats) -> bool) -> bool {
-        let end = Instant::now() + at_most;
-        loop {
-            if enough(&self.stats()) {
-                return true;
-            }
-            if Instant::now() >= end {
-                return false;
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
+        wait_until(at_most, || enough(&self.stats()))
     }
 }
 
