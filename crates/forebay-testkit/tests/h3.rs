@@ -11,7 +11,7 @@ use forebay_testkit::h1::BODY;
 use forebay_testkit::h3::{Going, Options, Server, Transport, frame};
 use forebay_testkit::relay::{Faults, Hole, Relay};
 use forebay_testkit::{pattern, udp};
-use quic::{OK, begin, config, connect, control, endpoint, eventually, get, read, run};
+use quic::{OK, PATIENCE, begin, config, connect, control, endpoint, eventually, get, read, run, unheard};
 use quinn::{ConnectionError, ReadError, ReadToEndError, VarInt};
 
 #[test]
@@ -35,8 +35,9 @@ fn paths_are_answered_as_over_the_other_protocols() {
             assert_eq!(read(recv).await.unwrap().body, b"there and back");
         }
     });
+    assert!(server.wait_until(PATIENCE, |stats| stats.streams_completed == 7), "{:?}", server.stats());
     let stats = server.stats();
-    assert_eq!((stats.connections_accepted, stats.handshakes, stats.streams_completed), (1, 1, 7));
+    assert_eq!((stats.connections_accepted, stats.handshakes, stats.streams_active), (1, 1, 0));
     assert_eq!(stats.body_bytes_received, 28);
 }
 
@@ -52,7 +53,7 @@ fn an_early_answer_asks_to_stop_and_resets_have_their_codes() {
         let (_send, recv) = begin(&connection, "GET", "/reset/267").await;
         assert_eq!(read(recv).await, Err(ReadToEndError::Read(ReadError::Reset(VarInt::from_u32(267)))));
     });
-    assert_eq!(server.stats().streams_broken, 1);
+    assert!(server.wait_until(PATIENCE, |stats| stats.streams_broken == 1), "{:?}", server.stats());
 }
 
 #[test]
@@ -137,7 +138,10 @@ fn early_data_is_taken_counted_and_can_be_too_early() {
         let connecting = endpoint.connect_with(config, server.addr(), "localhost").unwrap();
         let (connection, accepted) = connecting.into_0rtt().map_err(|_| "there is a ticket").unwrap();
         control(&connection).await;
-        let (early, late) = (get(&connection, "/too-early").await.unwrap(), accepted.await);
+        let (mut send, recv) = begin(&connection, "GET", "/too-early").await;
+        send.finish().unwrap();
+        unheard(&connection, || server.wait_until(PATIENCE, |stats| stats.streams_begun == 2)).await;
+        let (early, late) = (read(recv).await.unwrap(), accepted.await);
         assert!(late, "it was accepted");
         assert_ne!(early.heads[0][2], OK);
         assert_eq!(get(&connection, "/too-early").await.unwrap().heads[0][2], OK);
@@ -189,7 +193,8 @@ fn a_hole_and_other_doors_give_no_connection() {
         assert!(tokio::time::timeout(Duration::from_millis(300), dial).await.is_err());
         let error = connect(&endpoint, &config, versions.addr()).await.unwrap_err();
         assert!(error.contains("version"), "{error}");
+        // The server may answer what has come only now.
+        eventually(|| relay.stats().swallowed > 0).await;
     });
-    assert!(relay.stats().swallowed > 0);
     assert!(versions.packets() > 0);
 }

@@ -246,13 +246,13 @@ fn the_program_ends_with_its_standard_input() {
         let mut program = Program::start(arguments);
         let _open = connect(program.addr());
         drop(program.lines.take());
-        assert!(program.ends_within(Duration::from_secs(5)), "{arguments:?}");
+        assert!(program.ends_within(PATIENCE), "{arguments:?}");
     }
     // Even while a command waits.
     let mut program = Program::start(&["h1"]);
     writeln!(program.lines.as_mut().unwrap(), "await requestsBegun=1 600000").unwrap();
     drop(program.lines.take());
-    assert!(program.ends_within(Duration::from_secs(5)));
+    assert!(program.ends_within(PATIENCE));
 }
 
 #[test]

@@ -196,7 +196,8 @@ fn alpn_and_versions_are_as_told_and_recorded() {
     let _second = connect(server.addr(), &config, "upstream.test").unwrap();
     let third = connect(server.addr(), &config, "localhost").err().map(|error| tls_error(&error));
     assert_eq!(third, Some(Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)));
-    assert!(server.wait_until(PATIENCE, |all| all[1].tls.is_some() && all[2].end.is_some()));
+    let known = |all: &[script::ConnectionInfo]| all[..2].iter().all(|it| it.tls.is_some()) && all[2].end.is_some();
+    assert!(server.wait_until(PATIENCE, known), "{:?}", server.connections());
     let known: Vec<_> = server.connections().into_iter().map(|it| it.tls).collect();
     let first = known[0].clone().unwrap();
     assert_eq!(
@@ -263,12 +264,15 @@ fn a_handshake_can_be_cut_or_dripped() {
 
     // Silence after exactly the bytes asked for.
     let mut silent = TcpStream::connect(server.addr()).unwrap();
-    silent.set_read_timeout(Some(every * 5)).unwrap();
+    silent.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut tls = ClientConnection::new(Arc::clone(&config), ServerName::try_from("localhost").unwrap()).unwrap();
     tls.write_tls(&mut silent).unwrap();
-    let mut bytes = Vec::new();
-    assert_eq!(silent.read_to_end(&mut bytes).unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert_eq!((bytes.len(), bytes[0]), (100, 22));
+    let mut bytes = [0; 100];
+    silent.read_exact(&mut bytes).unwrap();
+    assert_eq!(bytes[0], 22);
+    assert!(server.wait_until(PATIENCE, |all| all[2].step == 1), "nothing is left to play");
+    silent.set_read_timeout(Some(every * 5)).unwrap();
+    assert_eq!(silent.read(&mut bytes).unwrap_err().kind(), ErrorKind::WouldBlock);
 
     let begun = Instant::now();
     assert_eq!(connect(server.addr(), &config, "localhost").unwrap().rest(), b"made it");

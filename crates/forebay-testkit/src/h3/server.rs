@@ -165,13 +165,24 @@ async fn run(
 ) {
     let Ok(listening) = Listening::new(socket, config) else { return };
     let common = Rc::new(common);
+    let mut retried = None;
     loop {
         let endpoint = listening.endpoint();
         tokio::select! {
+            // Commands first: who sends one and then a packet finds it done.
+            biased;
+            command = commands.recv() => match command {
+                Some(Command::Forget) if listening.restart().is_ok() => {}
+                _ => break,
+            },
             incoming = endpoint.accept() => {
                 let Some(incoming) = incoming else { return };
                 if common.options.retry && !incoming.remote_address_validated() {
-                    common.shared.retried();
+                    // A first message may be more than one packet, and each that comes alone is told.
+                    let id = incoming.orig_dst_cid();
+                    if retried.replace(id) != Some(id) {
+                        common.shared.retried();
+                    }
                     // It may be retried: its address has not been proven.
                     let _ = incoming.retry();
                     continue;
@@ -183,10 +194,6 @@ async fn run(
                     common.shared.closed(id);
                 });
             }
-            command = commands.recv() => match command {
-                Some(Command::Forget) if listening.restart().is_ok() => {}
-                _ => break,
-            },
         }
     }
     // Peers are told. What is on its way to them may be lost, as it may with any process that ends.

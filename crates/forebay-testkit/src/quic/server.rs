@@ -199,6 +199,13 @@ async fn run(
     loop {
         let endpoint = listening.endpoint();
         tokio::select! {
+            // Commands first: who sends one and then a packet finds it done.
+            biased;
+            command = commands.recv() => match command {
+                Some(Command::Reconfigure(config)) => listening.reconfigure(*config),
+                Some(Command::Forget) if listening.restart().is_ok() => {}
+                _ => break,
+            },
             incoming = endpoint.accept() => {
                 let Some(incoming) = incoming else { return };
                 let door = shared.lock().door;
@@ -216,11 +223,6 @@ async fn run(
                     Door::Ignore => incoming.ignore(),
                 }
             }
-            command = commands.recv() => match command {
-                Some(Command::Reconfigure(config)) => listening.reconfigure(*config),
-                Some(Command::Forget) if listening.restart().is_ok() => {}
-                _ => break,
-            },
         }
     }
     listening.endpoint().close(varint(0x100), b"stopped");

@@ -113,6 +113,7 @@ impl Relay {
             server,
             told: told.clone(),
             clients: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
             ports: BTreeMap::new(),
             next_token: FIRST_CLIENT,
             line: DelayLine::new(),
@@ -196,6 +197,8 @@ struct Work {
     told: Arc<Mutex<Told>>,
     /// A client's socket towards the server.
     clients: BTreeMap<SocketAddr, (Token, UdpSocket)>,
+    /// Those before the last rebind: while they are held, no client gets its old port again.
+    forgotten: BTreeMap<SocketAddr, (Token, UdpSocket)>,
     ports: BTreeMap<Token, SocketAddr>,
     next_token: usize,
     line: DelayLine<Packet>,
@@ -219,7 +222,7 @@ impl Work {
             }
             if rebind {
                 // The next packet of each opens a new one.
-                self.clients.clear();
+                self.forgotten = std::mem::take(&mut self.clients);
                 self.ports.clear();
                 lock(&self.told).stats.rebinds += 1;
             }

@@ -283,3 +283,34 @@ impl Script {
         self.step(Step::Repeat { steps: steps.steps, times })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(pieces: Pieces, mut left: usize) -> Vec<usize> {
+        let mut cuts = pieces.cuts();
+        let mut sizes = Vec::new();
+        while left > 0 {
+            sizes.push(cuts.next(left));
+            left -= sizes[sizes.len() - 1];
+        }
+        sizes
+    }
+
+    #[test]
+    fn pieces_have_the_size_asked_for_and_add_up() {
+        assert_eq!(sizes(Pieces::Whole, 7), [7]);
+        assert_eq!(sizes(Pieces::Of(3), 7), [3, 3, 1]);
+        assert_eq!(sizes(Pieces::Of(0), 2), [1, 1]);
+    }
+
+    #[test]
+    fn random_pieces_are_the_same_for_the_same_seed() {
+        let cuts = |seed| sizes(Pieces::Random(seed), 300);
+        assert_eq!(cuts(5), cuts(5));
+        assert_ne!(cuts(5), cuts(6));
+        assert!(cuts(5).iter().all(|size| (1..=16).contains(size)));
+        assert_eq!(cuts(5).iter().sum::<usize>(), 300);
+    }
+}

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use forebay_testkit::framing::{BodyDecoder, BodyLength};
 
-/// Longer than anything takes on loopback: a test that hangs fails instead.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than anything takes on loopback, also on a machine with much else to do: a test that hangs fails instead.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A response as it came.
 #[derive(Debug)]

@@ -18,8 +18,8 @@ use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// Longer than anything takes on loopback: a test that hangs fails instead.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than anything takes on loopback, also on a machine with much else to do: a test that hangs fails instead.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a test's client.
 pub fn run<T>(client: impl Future<Output = T>) -> T {
@@ -65,6 +65,16 @@ pub async fn connect(endpoint: &Endpoint, config: &ClientConfig, to: SocketAddr)
     let connection = connecting.await.map_err(|error| error.to_string())?;
     control(&connection).await;
     Ok(connection)
+}
+
+/// Lets what the client has to say leave, then hears nothing until `server_has_it`: the handshake cannot end before, so what came
+/// in early data is early to the server.
+pub async fn unheard(connection: &Connection, server_has_it: impl FnOnce() -> bool) {
+    while connection.stats().udp_tx.datagrams == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The client has one thread, and this keeps it.
+    assert!(server_has_it());
 }
 
 pub async fn control(connection: &Connection) {
