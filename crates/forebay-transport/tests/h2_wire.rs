@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_core::{Class, Stat};
-use forebay_testkit::h2::frame::{self, ACK, PREFACE, code, data, goaway, headers, kind, ping, response, setting};
+use forebay_testkit::h2::frame::{
+    self, ACK, END_STREAM, PREFACE, code, data, goaway, headers, kind, ping, response, setting,
+};
 use forebay_testkit::h2::{Options, Server as GoodServer};
 use forebay_testkit::script::{Script, Server, Step};
 use forebay_transport::PoolConfig;
@@ -152,6 +154,7 @@ fn a_time_out_on_a_silent_connection_sends_one_ping_and_its_answer_keeps_the_con
     world.until("the question", |_| asked() > 0);
     world.settle();
     assert_eq!(asked(), 1, "both asked, once");
+    world.until("its answer", |w| w.stat(Stat::Http2RxPing) == 1);
     world.pass(Duration::from_secs(60));
     assert!(!world.has_ended(long), "somebody is there");
     assert_eq!(world.stat(Stat::Http2KeepaliveTimeout), 0);
@@ -200,7 +203,7 @@ fn a_body_that_expects_waits_for_100_and_no_longer_than_it_may() {
     assert!(!kinds(&server).contains(&kind::DATA));
     server.signal(0);
     // The scripted peer reads only at its next step; its word comes first.
-    world.settle();
+    world.until("the body to leave", |w| w.stat(Stat::Http2TxData) == 1);
     server.signal(0);
     assert_eq!(world.answer(first).body, b"one");
     let second = expecting(&mut world);
@@ -253,6 +256,9 @@ fn an_upgrade_is_an_extended_connect_where_the_upstream_takes_it() {
     world.driver.body(tunnel, Bytes::from_static(b"question"), true, b"");
     server.signal(0);
     assert_eq!(world.answer(tunnel).failure, None);
+    // Ours ended when it left; the peer may read it later.
+    let ended = |(head, _): &(frame::Head, Vec<u8>)| head.kind == kind::DATA && head.flags & END_STREAM != 0;
+    world.until("our end to come", |_| frames(&server, 0).iter().any(ended));
     let sent = frames(&server, 0);
     let bodies: Vec<_> = sent.into_iter().filter(|(head, _)| head.kind == kind::DATA).map(|(_, bytes)| bytes).collect();
     assert_eq!(bodies.concat(), b"question");
@@ -383,6 +389,7 @@ fn a_reader_that_takes_nothing_holds_no_more_than_the_widest_window() {
         s.credit = 0;
     });
     world.until("the head", |w| w.sink.answers.borrow().get(&stalled).is_some_and(|a| a.status.is_some()));
+    world.until("what its window lets through", |w| w.stat(Stat::Http2RxBytes) - before >= 65_535);
     for _ in 0..20 {
         world.settle();
     }

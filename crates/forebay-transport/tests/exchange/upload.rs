@@ -157,6 +157,7 @@ fn b21_a_peer_that_reads_nothing_stops_the_producer_and_then_the_request() {
     let server = serve([Script::new().head().park()]);
     let mut world = World::with_clock(config(server.addr()));
     let id = world.upload("/", None);
+    world.until("the head to be read", |_| server.connections().first().is_some_and(|c| c.requests == 1));
     let mut given = 0;
     // What the sockets hold, then the window.
     let full = |w: &World, given: u64| given - w.so_far(id).taken == WINDOW;

@@ -1,14 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use forebay_testkit::h1::{Options, Server};
 
 use super::*;
 use crate::request::Content;
 use crate::sink::RequestId;
-use crate::support::{Answer, World, config};
+use crate::support::{Answer, PATIENCE, World, config};
 
 /// More loans than the script below needs.
 const LOANS: u32 = 200;
@@ -90,5 +88,5 @@ fn p24_a_panic_in_the_core_costs_its_pool_only() {
         assert_eq!(gone, world.sink.connected.borrow().len(), "loan {loan}: each connection is told gone, once");
     }
     assert!(trapped > 30, "{trapped} panics");
-    assert!(server.wait_until(Duration::from_secs(5), |s| s.connections_open == 0));
+    assert!(server.wait_until(PATIENCE, |s| s.connections_open == 0));
 }
