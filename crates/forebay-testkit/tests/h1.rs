@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use forebay_testkit::h1::{BODY, Closing, Options, Server, Stats};
 use forebay_testkit::json::Json;
 use forebay_testkit::pattern;
-use support::{PATIENCE, connect};
+use support::{PATIENCE, apart, connect};
 
 fn start() -> Server {
     Server::start(&Options::default()).unwrap()
@@ -391,7 +391,7 @@ fn a_half_closed_client_still_gets_its_answer() {
 
 #[test]
 fn a_dropped_server_is_gone() {
-    let server = start();
+    let server = Server::start(&Options { address: apart(), ..Options::default() }).unwrap();
     let address = server.addr();
     let mut client = connect(address);
     client.get("/");

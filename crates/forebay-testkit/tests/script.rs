@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use forebay_testkit::certificates::Authority;
 use forebay_testkit::pattern;
 use forebay_testkit::script::{Door, End, Options, Pieces, RECORDED, Script, Server, Step, parse};
-use support::{Client, PATIENCE, connect};
+use support::{Client, PATIENCE, apart, connect};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const PAUSE: Duration = Duration::from_millis(40);
@@ -316,7 +316,8 @@ fn a_dropped_server_ends_whatever_it_does() {
         script().step(Step::Pattern(1 << 40)),
         script().repeat(None, script().send("x")),
     ] {
-        let server = start(stuck);
+        let options = Options { address: apart(), ..Options::default() };
+        let server = Server::start_with(options, Arc::new(Authority::new()), vec![stuck]).unwrap();
         let address = server.addr();
         let _client = connect(address);
         assert!(server.wait_until(PATIENCE, |all| all.len() == 1));

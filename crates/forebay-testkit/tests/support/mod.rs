@@ -4,13 +4,19 @@
 #![allow(unreachable_pub, reason = "a module of test files has no outside")]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use forebay_testkit::framing::{BodyDecoder, BodyLength};
 
 /// Longer than anything takes on loopback, also on a machine with much else to do: a test that hangs fails instead.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where nobody else takes a port that was given back, if the system has more than one address of loopback.
+pub fn apart() -> SocketAddr {
+    let address = if cfg!(target_os = "linux") { Ipv4Addr::new(127, 0, 7, 7) } else { Ipv4Addr::LOCALHOST };
+    SocketAddr::from((address, 0))
+}
 
 /// A response as it came.
 #[derive(Debug)]
