@@ -2,8 +2,8 @@
 
 import { randomBytes } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
-import { Pool, type PoolOptions } from '../../ts/index.js'
-import { RUNNERS } from '../support/each-runner.js'
+import type { Pool, PoolOptions } from '../../ts/index.js'
+import { RUNNERS, TestPool } from '../support/each-runner.js'
 import { mismatch, pattern } from '../support/pattern.js'
 import { BODY_SIZES, type Peer, peerNames, startPeer, TEXT } from '../support/peers.js'
 
@@ -24,10 +24,11 @@ function eachPeer(
 ): void {
   for (const name of peerNames()) {
     for (const runOn of RUNNERS) {
-      test(`${name}, ${runOn}: ${title}`, async t => {
+      // One after another: all of a peer's tests share it, and some are long.
+      test.serial(`${name}, ${runOn}: ${title}`, async t => {
         const peer = peers.get(name)
         if (peer === undefined) throw new Error(`${name} has not started`)
-        await using pool = new Pool(peer.origin, { runOn, ...options })
+        await using pool = new TestPool(peer.origin, { runOn, ...options })
         await body(t, peer, pool)
       })
     }
@@ -169,9 +170,9 @@ eachPeer('a connection that the upstream closes after its answer is not used aga
 })
 
 for (const runOn of RUNNERS) {
-  test(`${runOn}: an upstream that retires each connection after ten requests loses none`, async t => {
+  test.serial(`${runOn}: an upstream that retires each connection after ten requests loses none`, async t => {
     for (const peer of peers.values()) {
-      await using pool = new Pool(peer.retiring.origin, { runOn, limits: { maxConnections: 4 } })
+      await using pool = new TestPool(peer.retiring.origin, { runOn, limits: { maxConnections: 4 } })
       const { path } = peer.retiring
       const texts = await Promise.all(
         Array.from({ length: 200 }, async () => (await pool.request({ path })).body.text()),

@@ -2,10 +2,11 @@
 
 import { hasZstd } from '../../ts/response/codings.js'
 import { alike, ours, outcome, useFetchServer } from '../support/alike.js'
-import { eventually } from '../support/cases.js'
+import { settles } from '../support/cases.js'
 import { eachRunner } from '../support/each-runner.js'
 import { PLAIN, startFetchServer } from '../support/fetch-server.js'
 import { rejection } from '../support/rejection.js'
+import { startScripted } from '../support/upstream.js'
 
 useFetchServer()
 
@@ -155,10 +156,16 @@ eachRunner('decompress: true asks for codings, and gives every reader what was e
 eachRunner('H18: decompress: true refuses too many codings, and bounds what is collected', async (t, make) => {
   const server = await startFetchServer()
   t.teardown(() => server.stop())
-  const pool = make(server.origin, { maxReadSize: 100_000 })
-  const many = pool.request({ path: `/encoded/${'gzip,'.repeat(5)}gzip`, decompress: true })
+  // One whose body is still to come.
+  const head = `HTTP/1.1 200 OK\r\ncontent-encoding: ${'gzip,'.repeat(5)}gzip\r\ncontent-length: 100\r\n\r\nx`
+  const upstream = await startScripted(['request', { send: head }, 'readToEnd'])
+  t.teardown(() => upstream.stop())
+  const refusing = make(upstream.origin)
+  const many = refusing.request({ path: '/', decompress: true })
   t.like(await rejection(many), { code: 'FB_RESPONSE_MALFORMED', retryable: 'no' })
-  await eventually('its connection closes', () => pool.stats.cxDestroyLocal === 1)
+  await settles(t, refusing, { rqActive: 0, cxActive: 0, cxDestroyLocal: 1 }, 'its connection closes')
+
+  const pool = make(server.origin, { maxReadSize: 100_000 })
   const large = pool.request({ path: '/encoded/gzip', decompress: true })
   t.like(await rejection(large), { code: 'FB_BODY_TOO_LARGE', retryable: 'no', max: undefined })
   const bounded = await pool.request({ path: '/encoded/gzip', decompress: true, maxReadSize: 1_000_000 })

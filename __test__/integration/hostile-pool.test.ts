@@ -54,7 +54,7 @@ row('P02', 'each limit refuses at once, by its own code', async (t, makePool) =>
 row('P04', 'a request that waited too long is never sent', async (t, makePool) => {
   const upstream = await startScripted(['request', 'signal', { send: ANSWER }, ...WELL_BEHAVED])
   t.teardown(() => upstream.stop())
-  const pool = makePool(upstream.origin, { queueTimeout: 300, limits: { maxConnections: 1 } })
+  const pool = makePool(upstream.origin, { queueTimeout: 1_000, limits: { maxConnections: 1 } })
   const first = pool.request({ path: '/first' })
   await upstream.until('0.requests>=1')
   const late = await Promise.all(Array.from({ length: 20 }, () => rejection(pool.request({ path: '/late' }))))

@@ -47,7 +47,7 @@ eachRunner('a request that waits longer than queueTimeout is FB_QUEUE_TIMEOUT an
   const upstream = await startScripted(['request', 'signal', { send: ANSWER }, ...WELL_BEHAVED])
   t.teardown(() => upstream.stop())
   // Long enough for the connection that the first one needs.
-  const pool = makePool(upstream.origin, { queueTimeout: 300, limits: { maxConnections: 1 } })
+  const pool = makePool(upstream.origin, { queueTimeout: 1_000, limits: { maxConnections: 1 } })
   const first = pool.request({ path: '/first' })
   await upstream.until('0.requests>=1')
   await t.throwsAsync(pool.request({ path: '/second' }), { code: 'FB_QUEUE_TIMEOUT' })

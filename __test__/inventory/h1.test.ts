@@ -493,13 +493,19 @@ inventory(30, async (t, makePool) => {
   const hint = (seconds: number) => `HTTP/1.1 200 OK\r\nkeep-alive: timeout=${seconds}\r\ncontent-length: 2\r\n\r\nhi`
   const longer = await scripted(t, ['request', { send: hint(2) }, 'readToEnd'])
   const idle = makePool(longer.origin, ONE)
-  const start = performance.now()
-  await idle.request({ path: '/' })
-  await longer.until('0.ended>=1')
-  await gone(idle)
-  const lasted = performance.now() - start
-  t.true(lasted >= 1_000 && lasted < 1_900, `${lasted} ms`)
-  t.like(idle.stats, { cxIdleTimeout: 1, cxDestroyLocal: 1 })
+  // A loaded machine may be late, but not each time.
+  let lasted = Number.POSITIVE_INFINITY
+  let times = 0
+  while (times < 5 && lasted >= 1_900) {
+    const start = performance.now()
+    await idle.request({ path: '/' })
+    await longer.until(`${times}.ended>=1`)
+    times += 1
+    await settles(t, idle, { cxActive: 0, cxIdleTimeout: times, cxDestroyLocal: times })
+    lasted = performance.now() - start
+    t.true(lasted >= 1_000, `${lasted} ms`)
+  }
+  t.true(lasted < 1_900, `${lasted} ms`)
 
   const short = await scripted(t, ['request', { send: hint(1) }, 'readToEnd'], WELL_BEHAVED)
   const once = makePool(short.origin, ONE)
@@ -508,21 +514,21 @@ inventory(30, async (t, makePool) => {
   t.false((await once.request({ path: '/' })).connection.reused)
 })
 
-// 500 ms instead of 100: on a loaded machine this thread pauses for longer than that.
+// 1 s instead of 100 ms: on a loaded machine this thread pauses for longer than that.
 inventory(31, async (t, makePool) => {
   const slow: readonly Step[] = [
-    { wait: 600 },
+    { wait: 1_100 },
     { tls: 'good' },
     'request',
     { send: ANSWER },
     'request',
-    { wait: 600 },
+    { wait: 1_100 },
     { send: ANSWER },
     'readToEnd',
   ]
   const upstream = await scripted(t, slow)
   const { origin, ca } = secure(upstream)
-  const pool = makePool(origin, { ...ONE, tls: { ca }, connection: { idleTimeout: 500 } })
+  const pool = makePool(origin, { ...ONE, tls: { ca }, connection: { idleTimeout: 1_000 } })
   await pool.request({ path: '/' })
   const start = performance.now()
   const response = await pool.request({ path: '/' })
@@ -530,7 +536,7 @@ inventory(31, async (t, makePool) => {
   await upstream.until('0.ended>=1')
   await gone(pool)
   const lasted = performance.now() - start
-  t.true(lasted >= 1_100 && lasted < 5_000, `${lasted} ms`)
+  t.true(lasted >= 2_100 && lasted < 9_000, `${lasted} ms`)
   t.like(pool.stats, { cxTotal: 1, cxIdleTimeout: 1, cxDestroyLocal: 1, cxDestroyWithActiveRq: 0 })
 })
 

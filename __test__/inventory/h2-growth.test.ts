@@ -102,11 +102,11 @@ inventory(45, async (t, makePool) => {
   t.like(pool.stats, { rqPendingActive: 1, rqOverflowPending: 1 })
 })
 
-// 500 ms: the next connection has to be made within it too.
+// 1 s: the next connection has to be made within it too.
 inventory(49, async (t, makePool) => {
   const upstream = await scripted(t, DEAF, [TLS, ...answering(100)])
-  const pool = makePool(upstream.origin, { ...H2, tls: upstream.tls, connection: { connectTimeout: 500 } })
-  t.like(await rejection(pool.request({ path: '/' })), { kind: 'timeout', timeoutMs: 500, retryable: 'yes' })
+  const pool = makePool(upstream.origin, { ...H2, tls: upstream.tls, connection: { connectTimeout: 1_000 } })
+  t.like(await rejection(pool.request({ path: '/' })), { kind: 'timeout', timeoutMs: 1_000, retryable: 'yes' })
   t.is((await pool.request({ path: '/' })).status, 200)
   t.like(pool.stats, {
     rqTotal: 1,
@@ -172,7 +172,7 @@ inventory(55, async (t, makePool) => {
 inventory(56, async (t, makePool) => {
   const active: readonly Step[] = [TLS, 'preface', settings(100), { streams: 1 }, 'frames']
   const upstream = await scripted(t, active, DEAF, [TLS, 'preface', settings(100), 'frames'])
-  const connection = { preconnectRatio: 1.5, connectTimeout: 500 }
+  const connection = { preconnectRatio: 1.5, connectTimeout: 1_000 }
   const pool = makePool(upstream.origin, { ...AHEAD, tls: upstream.tls, connection })
   waiting(pool, 1)
   await settles(t, pool, {

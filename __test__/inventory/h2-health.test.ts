@@ -16,8 +16,8 @@ async function scripted(t: ExecutionContext, ...scripts: readonly (readonly Step
   return upstream
 }
 
-// 500 ms: on a loaded machine the server pauses for longer than a little.
-const ping = { interval: 100, timeout: 500 }
+// 1.2 s: on a loaded machine the server pauses for longer than a little.
+const ping = { interval: 100, timeout: 1_200 }
 
 inventory(76, async (t, makePool) => {
   const silent = await scripted(t, ['preface', settings(100), { streams: 1 }, 'park'])
@@ -26,11 +26,11 @@ inventory(76, async (t, makePool) => {
   await gone(deaf)
   t.like(deaf.stats, { http2KeepaliveTimeout: 1, cxTotal: 1, cxDestroyWithActiveRq: 1 })
 
-  const slowly: Step = { ...body(1, 'x', false), times: 12, every: 100 }
+  const slowly: Step = { ...body(1, 'x', false), times: 16, every: 100 }
   const steps: readonly Step[] = ['preface', settings(100), { streams: 1 }, responseHead(1), slowly, body(1, '!', true)]
   const talking = await scripted(t, [...steps, 'frames'])
   const patient = makePool(talking.origin, { ...H2, http2: { ping } })
-  t.is(await (await patient.request({ path: '/' })).body.text(), `${'x'.repeat(12)}!`)
+  t.is(await (await patient.request({ path: '/' })).body.text(), `${'x'.repeat(16)}!`)
   t.is(patient.stats.http2KeepaliveTimeout, 0)
 })
 

@@ -1,6 +1,7 @@
 // Defines a test in which the platform's own fetch is the reference: what it makes of a case, ours must make of it, on both runners.
 //
-// Promise: both are sent to the same server. Used by the tests of fetch. Not here: cases where we differ on purpose (`differs`).
+// Promise: both are sent to the same server, one case after another: it is of this process, and hundreds at once would wait for it longer than
+// the platform waits. Used by the tests of fetch. Not here: cases where we differ on purpose (`differs`).
 
 import test, { type ExecutionContext } from 'ava'
 import { Pool, type PoolOptions } from '../../ts/index.js'
@@ -36,7 +37,7 @@ function started(): FetchServer {
 /** Both must give the same, which is not to be a failure that the case does not mention. */
 export function alike(title: string, body: Case, options: PoolOptions = {}): void {
   for (const runOn of RUNNERS) {
-    test(`${runOn}: ${title}`, async t => {
+    test.serial(`${runOn}: ${title}`, async t => {
       const { origin, elsewhere } = started()
       const expected = await body({ fetch: globalThis.fetch, origin, elsewhere })
       t.not(expected, undefined, 'a case gives something to compare')
@@ -54,7 +55,7 @@ export function ours(
   options: PoolOptions = {},
 ): void {
   for (const runOn of RUNNERS) {
-    test(`${runOn}: ${title}`, async t => {
+    test.serial(`${runOn}: ${title}`, async t => {
       const { origin, elsewhere } = started()
       await withPool(runOn, options, pool => body(t, { fetch: pool.fetch, origin, elsewhere, pool }))
     })

@@ -6,9 +6,9 @@
 
 import { randomBytes } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
-import { Pool, type PoolOptions } from '../../ts/index.js'
+import type { Pool, PoolOptions } from '../../ts/index.js'
 import { eventually } from './cases.js'
-import { RUNNERS } from './each-runner.js'
+import { RUNNERS, TestPool } from './each-runner.js'
 import { mismatch, pattern } from './pattern.js'
 import { BODY_SIZES, TEXT } from './peers.js'
 import type { StreamsPeer } from './streams-peer.js'
@@ -59,7 +59,7 @@ export function eachPeerOf<Name extends string>({ names, start, options }: Suite
           const peer = peers.get(name)
           if (peer === undefined) throw new Error(`${name} has not started`)
           // Not `await using`: a failure among held uploads would wait for them.
-          const pool = new Pool(peer.origin, { runOn, ...options(peer), ...more })
+          const pool = new TestPool(peer.origin, { runOn, ...options(peer), ...more })
           t.teardown(() => pool.destroy())
           await body(t, peer, pool, t.title.replaceAll(/\W/g, ''))
         })
@@ -267,7 +267,7 @@ export function behavesWell<Name extends string>(suite: Suite<Name>, eachPeer: E
     'a farewell after some requests on each connection loses none',
     async (t, peer, { config }) => {
       const { origin, path, after } = able(peer.retiring)
-      await using pool = new Pool(origin, { runOn: config.runOn, ...options(peer) })
+      await using pool = new TestPool(origin, { runOn: config.runOn, ...options(peer) })
       const texts = await Promise.all(
         Array.from({ length: 200 }, async () => (await pool.request({ path })).body.text()),
       )

@@ -6,8 +6,18 @@ import { Pool, type PoolOptions, type PoolResponse, type RequestOptions } from '
 export const RUNNERS = ['thread', 'event-loop'] as const
 export type Runner = (typeof RUNNERS)[number]
 
-/** A pool whose requests end unheard where an assertion has failed before somebody awaits them: the assertion is what is told. */
+/** In ms. Hundreds that wait for few connections of a loaded machine take longer than callers want to wait. */
+const QUEUE_TIMEOUT_MS = 60_000
+
+/**
+ * A pool that has patience, unless a test says otherwise. Its requests end unheard where an assertion has failed before somebody awaits
+ * them: the assertion is what is told.
+ */
 export class TestPool extends Pool {
+  constructor(origin: string, options: PoolOptions = {}) {
+    super(origin, { queueTimeout: QUEUE_TIMEOUT_MS, ...options })
+  }
+
   override request(options: RequestOptions): Promise<PoolResponse> {
     const response = super.request(options)
     response.catch(() => {})

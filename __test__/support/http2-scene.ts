@@ -29,6 +29,8 @@ export interface Scene {
   readonly maxConcurrentStreams: number
   /** Before the head of an answer, in ms. */
   readonly delayMs: number
+  /** No answer begins before so many streams have come. */
+  readonly together?: number
   readonly manner: Manner
 }
 
@@ -71,6 +73,10 @@ export async function startScene(
   let maxConnectionsOpen = 0
   let streams = 0
   let goaways = 0
+  let allHaveCome = () => {}
+  const together = new Promise<void>(resolve => {
+    allHaveCome = resolve
+  })
 
   server.on('session', session => {
     connections += 1
@@ -85,7 +91,8 @@ export async function startScene(
     session.on('stream', (stream, headers) => {
       streams += 1
       stream.on('error', () => {})
-      if (isTaken(stream)) void answer(stream, String(headers[':path']), scene.delayMs)
+      if (streams >= (scene.together ?? 0)) allHaveCome()
+      if (isTaken(stream)) void together.then(() => answer(stream, String(headers[':path']), scene.delayMs))
     })
   })
   server.on('sessionError', () => {})
