@@ -1,7 +1,6 @@
 // Volumes that do not fit: more submissions than the submit buffer holds, bodies larger than the slab.
 
-import { Pool } from '../../ts/index.js'
-import { eachRunnerSerially } from '../support/each-runner.js'
+import { eachRunnerSerially, TestPool } from '../support/each-runner.js'
 import { mismatch, pattern } from '../support/pattern.js'
 import { startTestkit } from '../support/upstream.js'
 
@@ -11,7 +10,7 @@ const MANY = 200_000
 eachRunnerSerially('100,000 submissions in one tick are answered, each once', async (t, runOn) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
-  await using pool = new Pool(upstream.origin, {
+  await using pool = new TestPool(upstream.origin, {
     runOn,
     queueTimeout: 0,
     limits: { maxConnections: 64, maxPendingRequests: MANY, maxRequests: MANY },
@@ -34,7 +33,7 @@ eachRunnerSerially('100,000 submissions in one tick are answered, each once', as
 eachRunnerSerially('a body of 64 MiB comes whole, and one that is larger than maxReadSize fails', async (t, runOn) => {
   const upstream = await startTestkit()
   t.teardown(() => upstream.stop())
-  await using pool = new Pool(upstream.origin, { runOn })
+  await using pool = new TestPool(upstream.origin, { runOn })
   const size = 64 * 1_048_576
   const bytes = await (await pool.request({ path: `/bytes/${size}` })).body.bytes()
   t.is(bytes.byteLength, size)
@@ -48,7 +47,7 @@ eachRunnerSerially('a body of 64 MiB comes whole, and one that is larger than ma
 eachRunnerSerially('many large bodies at once come whole, and small requests pass between them', async (t, runOn) => {
   const upstream = await startTestkit({ args: ['--threads', '2'] })
   t.teardown(() => upstream.stop())
-  await using pool = new Pool(upstream.origin, { runOn, limits: { maxConnections: 40 } })
+  await using pool = new TestPool(upstream.origin, { runOn, limits: { maxConnections: 40 } })
   const sent = pattern(4_194_304)
   const large = Array.from({ length: 16 }, async (_, n) => {
     const options = n % 2 === 0 ? { path: '/bytes/4194304' } : { method: 'POST', path: '/echo-late', body: sent }

@@ -9,13 +9,17 @@ export type Runner = (typeof RUNNERS)[number]
 /** In ms. Hundreds that wait for few connections of a loaded machine take longer than callers want to wait. */
 const QUEUE_TIMEOUT_MS = 60_000
 
+/** In ms. A server that waits for a processor accepts late. */
+const CONNECT_TIMEOUT_MS = 30_000
+
 /**
  * A pool that has patience, unless a test says otherwise. Its requests end unheard where an assertion has failed before somebody awaits
  * them: the assertion is what is told.
  */
 export class TestPool extends Pool {
   constructor(origin: string, options: PoolOptions = {}) {
-    super(origin, { queueTimeout: QUEUE_TIMEOUT_MS, ...options })
+    const connection = { connectTimeout: CONNECT_TIMEOUT_MS, ...options.connection }
+    super(origin, { queueTimeout: QUEUE_TIMEOUT_MS, ...options, connection })
   }
 
   override request(options: RequestOptions): Promise<PoolResponse> {
