@@ -110,6 +110,8 @@ fn f25_where_every_connection_is_sent_away_each_stream_ends_by_its_id_and_dials_
     world.settle();
     let mut waited = Duration::ZERO;
     while !world.has_ended(two) {
+        // No time goes by while the upstream has the word.
+        world.until("the end of a connection", |w| w.has_ended(two) || w.stat(Stat::CxActive) == 0);
         let dials = server.connections().len();
         world.settle();
         assert!(server.connections().len() <= dials + 1, "one at a time");

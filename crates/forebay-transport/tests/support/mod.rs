@@ -28,8 +28,8 @@ use forebay_transport::tls::{Tls, TlsOptions};
 use forebay_transport::{Driver, PoolConfig};
 use http::{HeaderMap, StatusCode};
 
-/// The longest that a test waits for what must come, in real time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest that a test waits for what must come, in real time. A guess: the longest take 1 s of a processor that many may share.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Names and values.
 pub(crate) type Fields = Vec<(String, Vec<u8>)>;
