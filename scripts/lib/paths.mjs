@@ -14,3 +14,6 @@ export const tool = {
   biome: join(root, 'node_modules/@biomejs/biome/bin/biome'),
   tsc: join(root, 'node_modules/typescript/bin/tsc'),
 }
+
+/** What Node is to run for ava with TAP as its output. */
+export const avaTap = ['--import', new URL('ava-tap.mjs', import.meta.url).href, tool.ava, '--tap']

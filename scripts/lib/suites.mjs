@@ -1,6 +1,6 @@
 // The suites: what belongs to each, and what must be built before.
 import { buildNative } from './native.mjs'
-import { tool } from './paths.mjs'
+import { avaTap } from './paths.mjs'
 import { buildTestkit } from './testkit.mjs'
 import { buildBench, buildPackage, buildTests } from './typescript.mjs'
 
@@ -20,5 +20,5 @@ export async function prepareTypeScript() {
 
 /** `files` narrows the run to compiled files; none means all that `ava.config.js` names. */
 export function typeScript(tally, { node = process.execPath, files = [], env = {} } = {}) {
-  return tally.tap(node, [tool.ava, '--tap', ...files], { env })
+  return tally.tap(node, [...avaTap, ...files], { env })
 }

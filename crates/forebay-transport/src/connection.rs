@@ -283,6 +283,8 @@ impl Connection {
         let dialling = {
             let (pool, link) = (pool.clone(), link.clone());
             Box::pin(async move {
+                // Only now is it polled for the first time.
+                pool.dialling(&link);
                 let config = &pool.config;
                 let (dialled, wire) = dial(&pool.shared.handle, config, &pool.addresses(), &link, only_h1).await?;
                 if dialled.protocol == Protocol::H2 {

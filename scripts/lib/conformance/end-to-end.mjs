@@ -4,7 +4,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { root, tool } from '../paths.mjs'
+import { avaTap, root } from '../paths.mjs'
 import { exitCode } from '../run.mjs'
 import { prepareTypeScript } from '../suites.mjs'
 import { buildTests } from '../typescript.mjs'
@@ -53,7 +53,7 @@ async function titles(file) {
 /** The titles of those that passed, without the path that ava puts before them. */
 async function results(list) {
   const passed = new Set()
-  await exitCode(process.execPath, [tool.ava, '--tap', ...list.map(file => join('.ava-build/__test__', file))], {
+  await exitCode(process.execPath, [...avaTap, ...list.map(file => join('.ava-build/__test__', file))], {
     onLine: line => {
       const title = /^ok \d+ - (.*)$/.exec(line)?.[1]
       if (title !== undefined) passed.add(title.replace(/^.* › (?=(?:thread|event-loop): )/, ''))

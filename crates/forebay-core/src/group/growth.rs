@@ -3,7 +3,7 @@
 use super::Group;
 use crate::connection::Connection;
 use crate::effect::Effect;
-use crate::id::{PoolId, UpstreamId};
+use crate::id::{ConnectionId, PoolId, UpstreamId};
 use crate::limits::{LimitName, Place};
 use crate::outcome::{FailureReason, Priority};
 use crate::pool::Pool;
@@ -183,16 +183,24 @@ impl Group {
         let offer = pool.offer(&upstream.config);
         let mut connection = Connection::new(upstream_id, pool_id, offer, &upstream.config, self.births, now);
         connection.place = Some(place);
-        let beside_tcp = upstream.config.http3.filter(|_| pool.key.offer.is_http3());
-        let most = upstream.config.connect_timeout;
-        let connect_timeout = beside_tcp.map_or(most, |http3| http3.connect_timeout.min(most));
         let id = self.connections.insert(connection);
         let connection = &mut self.connections[id];
-        connection.life_timer = Some(self.timers.arm(now, connect_timeout, Timer::Connect(id)));
         pool.adopt(id, connection);
         self.rows[pool.priority.row()].move_share(crate::connection::Share::default(), connection.share);
         self.stats.bump(Stat::CxTotal);
         self.stats.bump(Stat::CxActive);
         self.effects.push_back(Effect::Connect { connection: id, upstream: upstream_id, offer: pool.key.offer });
+        self.limit_dial(now, id);
+    }
+
+    /// From now on `connect_timeout` counts for a connection that is not up.
+    pub(super) fn limit_dial(&mut self, now: Instant, id: ConnectionId) {
+        let connection = &mut self.connections[id];
+        let upstream = &self.upstreams[connection.upstream];
+        let beside_tcp = upstream.config.http3.filter(|_| self.pools[connection.pool].key.offer.is_http3());
+        let most = upstream.config.connect_timeout;
+        let connect_timeout = beside_tcp.map_or(most, |http3| http3.connect_timeout.min(most));
+        self.timers.disarm(&mut connection.life_timer);
+        connection.life_timer = Some(self.timers.arm(now, connect_timeout, Timer::Connect(id)));
     }
 }

@@ -16,6 +16,13 @@ use crate::timer::Timer;
 const HOPELESS: u32 = 3;
 
 impl Group {
+    /// The shell gets round to the dial: `connect_timeout` counts anew. That a busy process began late is no fault of the upstream's.
+    pub fn dialling(&mut self, now: Instant, id: ConnectionId) {
+        if self.connections.get(id).is_some_and(|found| !found.connected && found.life_timer.is_some()) {
+            self.limit_dial(now, id);
+        }
+    }
+
     /// The 0-RTT keys are there. Whether the connection may have such: not on TCP, not twice, not once it is up.
     pub fn early_data_ready(&mut self, now: Instant, id: ConnectionId) -> bool {
         let Some(connection) = self.connections.get_mut(id) else {

@@ -89,6 +89,23 @@ fn inventory_049_a_connect_timeout_fails_what_waits_and_the_next_works() {
 }
 
 #[test]
+fn the_connect_timeout_counts_from_the_dial() {
+    let mut scene = many(h2(100));
+    let stream = scene.request();
+    scene.pass(ms(4_999));
+    let id = scene.connections[0];
+    scene.group.dialling(scene.now, id);
+    scene.pass(ms(4_999));
+    assert!(scene.failed.is_empty());
+    scene.pass(ms(1));
+    assert_eq!(scene.failed, [(stream, FailureReason::Timeout, Class::Unprocessed)]);
+    // It is over: nothing counts any more.
+    scene.group.dialling(scene.now, id);
+    scene.turn();
+    assert_eq!(scene.group.next_deadline(), None);
+}
+
+#[test]
 fn while_settings_are_awaited_the_connect_timeout_no_longer_runs() {
     let mut scene = many(h2(100));
     let stream = scene.request();

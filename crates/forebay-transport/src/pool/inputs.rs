@@ -144,6 +144,11 @@ impl Pool {
         self.turn();
     }
 
+    /// Its task runs for the first time.
+    pub(crate) fn dialling(&self, link: &Link) {
+        self.core.borrow_mut().dialling(self.shared.now(), link.id);
+    }
+
     pub(crate) fn connected(self: &Rc<Self>, link: &Link, dialled: &Dialled) {
         let info = Connected {
             connection: link.number,

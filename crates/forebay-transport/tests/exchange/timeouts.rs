@@ -48,6 +48,16 @@ fn until_sent(world: &World, server: &Server) {
 }
 
 #[test]
+fn a_dial_that_this_side_put_off_has_all_of_its_time() {
+    let (_server, mut world) = world([Script::new().request().send(GOOD)], |_| {});
+    let id = world.get("/");
+    // The process does other things for longer than the connect limit.
+    world.clock.as_ref().expect("a clock").advance(Duration::from_secs(6));
+    assert_eq!(world.answer(id).status, Some(200));
+    world.finish();
+}
+
+#[test]
 fn the_head_must_come_in_time() {
     for own in [true, false] {
         let (server, mut world) = world([Script::new().request()], |c| {
