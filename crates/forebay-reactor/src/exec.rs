@@ -109,7 +109,9 @@ impl Exec {
     pub(crate) fn shutdown(&self) {
         self.closed.set(true);
         // First the queue, so that what drops wake is not kept.
-        self.remote.close();
+        for future in self.remote.close() {
+            self.contain(|| drop(future));
+        }
         let batch = self.batch.take();
         drop(batch);
         let tasks = self.tasks.take();
@@ -121,11 +123,13 @@ impl Exec {
     }
 
     fn next(&self) -> Option<Arc<Header>> {
-        let mut batch = self.batch.borrow_mut();
-        if batch.is_empty() {
-            self.remote.swap(&mut batch);
+        if self.batch.borrow().is_empty() {
+            for future in self.remote.take_adopted() {
+                self.spawn(future);
+            }
+            self.remote.swap(&mut self.batch.borrow_mut());
         }
-        batch.pop_front()
+        self.batch.borrow_mut().pop_front()
     }
 
     fn poll_task(&self, header: Arc<Header>) {

@@ -4,12 +4,17 @@
 //! Used by everything above the reactor, on its thread. Not here: turning (`reactor`), waking from other threads (`remote`).
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io;
+use std::net::UdpSocket;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
 use crate::clock::Clock;
+use crate::datagrams::Datagrams;
 use crate::exec::Exec;
 use crate::table::Shared;
 use crate::timers::Timer;
@@ -45,6 +50,46 @@ impl Handle {
     #[must_use]
     pub fn timer(&self) -> Timer {
         Timer::new(Arc::clone(&self.local.shared))
+    }
+
+    /// The same reactor, for objects that must be `Send + Sync`.
+    #[must_use]
+    pub fn shareable(&self) -> SharedHandle {
+        SharedHandle { shared: Arc::clone(&self.local.shared) }
+    }
+}
+
+/// A reference to a reactor for objects that must be `Send + Sync`, though they are used on the reactor's thread: from another
+/// one only `spawn` is safe to call at any time, because timers and sockets do not wake an owner that waits.
+#[derive(Clone, Debug)]
+pub struct SharedHandle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl SharedHandle {
+    /// The time, read anew.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.shared.now()
+    }
+
+    /// Starts a task as [`Handle::spawn`] does, in the order of the calls.
+    pub fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.shared.remote.adopt(future);
+    }
+
+    /// A timer that is not set.
+    #[must_use]
+    pub fn timer(&self) -> Timer {
+        Timer::new(Arc::clone(&self.shared))
+    }
+
+    /// Watches a UDP socket, which must not block.
+    ///
+    /// # Errors
+    /// When the system cannot watch it: out of memory.
+    pub fn datagrams(&self, socket: UdpSocket) -> io::Result<Datagrams> {
+        Datagrams::watch(Arc::clone(&self.shared), socket)
     }
 }
 

@@ -6,7 +6,7 @@
 //!        v                                                           | Waker
 //!   Reactor --- select ---> table: what each socket is ready for     v
 //!        |                       | wakes                          Remote (ready queue, asleep)
-//!        +------ run -----> exec: tasks --- hold ---> Handle ---> Stream, Timer
+//!        +------ run -----> exec: tasks --- hold ---> Handle ---> Stream, Datagrams, Timer
 //!        |                       ^ wakes
 //!        +------ run -----> timers: one lazy heap
 //! ```
@@ -24,6 +24,7 @@
 
 mod clock;
 mod connect;
+mod datagrams;
 mod exec;
 mod handle;
 mod lock;
@@ -36,7 +37,8 @@ mod timers;
 
 pub use clock::{Clock, ManualClock};
 pub use connect::ConnectOptions;
-pub use handle::Handle;
+pub use datagrams::{Datagrams, Raw, Writer};
+pub use handle::{Handle, SharedHandle};
 pub use reactor::Reactor;
 pub use remote::Waker;
 pub use stream::Stream;

@@ -55,7 +55,7 @@ impl Reactor {
         let signal = mio::Waker::new(poll.registry(), SIGNAL)?;
         let registry = poll.registry().try_clone()?;
         let now = clock.now();
-        let shared = Arc::new(Shared::new(Arc::new(Remote::new(signal)), registry, now));
+        let shared = Arc::new(Shared::new(Arc::new(Remote::new(signal)), registry, clock.clone(), now));
         Ok(Self {
             local: Rc::new(Local::new(shared, clock, now)),
             poll: RefCell::new(Selector { poll, events: mio::Events::with_capacity(EVENTS) }),

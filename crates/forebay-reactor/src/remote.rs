@@ -10,6 +10,9 @@
 //! Not here: what is done with a ready task (`exec`).
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{AcqRel, Relaxed, SeqCst},
@@ -35,9 +38,14 @@ impl Waker {
     }
 }
 
-#[derive(Debug, Default)]
+/// A task that was started through an object that must be `Send`.
+pub(crate) type Adopted = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[derive(Default)]
 struct Queue {
     ready: VecDeque<Arc<Header>>,
+    /// Not tasks yet.
+    adopted: Vec<Adopted>,
     /// Set once, at shutdown: a late wake must not keep its header alive in here.
     closed: bool,
 }
@@ -74,6 +82,24 @@ impl Remote {
         self.rouse();
     }
 
+    /// A future is to become a task. It is dropped if there are none any more.
+    pub(crate) fn adopt(&self, future: Adopted) {
+        let mut queue = self.queue();
+        if queue.closed {
+            drop(queue);
+            drop(future);
+            return;
+        }
+        queue.adopted.push(future);
+        drop(queue);
+        self.rouse();
+    }
+
+    /// Takes what is to become a task.
+    pub(crate) fn take_adopted(&self) -> Vec<Adopted> {
+        std::mem::take(&mut self.queue().adopted)
+    }
+
     /// Exchanges the ready queue for `empty`.
     pub(crate) fn swap(&self, empty: &mut VecDeque<Arc<Header>>) {
         debug_assert!(empty.is_empty(), "what is swapped in was polled to the end");
@@ -81,16 +107,18 @@ impl Remote {
     }
 
     pub(crate) fn ready(&self) -> usize {
-        self.queue().ready.len()
+        let queue = self.queue();
+        queue.ready.len() + queue.adopted.len()
     }
 
-    /// From now on nothing becomes ready.
-    pub(crate) fn close(&self) {
+    /// From now on nothing becomes ready. Gives what has not become a task.
+    pub(crate) fn close(&self) -> Vec<Adopted> {
         let mut queue = self.queue();
         queue.closed = true;
-        let ready = std::mem::take(&mut queue.ready);
+        let (ready, adopted) = (std::mem::take(&mut queue.ready), std::mem::take(&mut queue.adopted));
         drop(queue);
         drop(ready);
+        adopted
     }
 
     /// The owner is about to wait. True: it must not, something was announced. What is queued it has to look for after this.
@@ -120,6 +148,16 @@ impl Remote {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("ready", &self.ready.len())
+            .field("adopted", &self.adopted.len())
+            .field("closed", &self.closed)
+            .finish()
     }
 }
 

@@ -9,8 +9,8 @@
 //! Readiness is edge-triggered: an event comes once, so it is kept here until the socket is known to be used up.
 //!
 //! Promises: readiness is dropped only when the next change gives another event; wakers are called and dropped outside of locks.
-//! Used by `stream` and `reactor`, and shared by `Arc` for objects that must be `Send + Sync`.
-//! Not here: system calls on sockets (`stream`).
+//! Used by `stream`, `datagrams` and `reactor`, and shared by `Arc` for objects that must be `Send + Sync`.
+//! Not here: system calls on sockets (`stream`, `datagrams`).
 
 use std::io;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use std::time::Instant;
 use mio::{Interest, Registry, Token, event::Event};
 use slab::Slab;
 
+use crate::clock::Clock;
 use crate::lock::Lock;
 use crate::remote::Remote;
 use crate::timers::Timers;
@@ -47,19 +48,42 @@ pub(crate) struct Shared {
     pub(crate) timers: Lock<Timers>,
     registry: Registry,
     sources: Lock<Slab<Arc<Source>>>,
+    clock: Clock,
 }
 
 impl Shared {
-    pub(crate) fn new(remote: Arc<Remote>, registry: Registry, now: Instant) -> Self {
-        Self { remote, timers: Lock::new(Timers::new(now)), registry, sources: Lock::default() }
+    pub(crate) fn new(remote: Arc<Remote>, registry: Registry, clock: Clock, now: Instant) -> Self {
+        Self { remote, timers: Lock::new(Timers::new(now)), registry, sources: Lock::default(), clock }
+    }
+
+    /// A fresh reading of the clock.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     /// Starts to watch `socket` for both directions: one system call for its whole life.
     pub(crate) fn register(&self, socket: &mut impl mio::event::Source) -> io::Result<(usize, Arc<Source>)> {
+        self.watch(socket, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// Starts to watch `socket` for what comes in, and takes it for writable until a write says otherwise.
+    pub(crate) fn register_reader(&self, socket: &mut impl mio::event::Source) -> io::Result<(usize, Arc<Source>)> {
+        let (key, source) = self.watch(socket, Interest::READABLE)?;
+        source.flags.fetch_or(WRITABLE, AcqRel);
+        Ok((key, source))
+    }
+
+    /// Watches a socket that `register_reader` took in for writes too, or no longer.
+    pub(crate) fn watch_writes(&self, key: usize, socket: &mut impl mio::event::Source, too: bool) -> io::Result<()> {
+        let interest = if too { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        self.registry.reregister(socket, Token(key), interest)
+    }
+
+    fn watch(&self, socket: &mut impl mio::event::Source, interest: Interest) -> io::Result<(usize, Arc<Source>)> {
         let mut sources = self.sources.get();
         let entry = sources.vacant_entry();
         let key = entry.key();
-        self.registry.register(socket, Token(key), Interest::READABLE | Interest::WRITABLE)?;
+        self.registry.register(socket, Token(key), interest)?;
         Ok((key, Arc::clone(entry.insert(Arc::default()))))
     }
 
