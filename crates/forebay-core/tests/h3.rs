@@ -183,3 +183,17 @@ fn an_early_stream_that_is_given_up_leaves_the_handshake_alone() {
     scene.connect_as(id, Some(10));
     assert_eq!((scene.pool().ready, scene.closes()), (1, Vec::<CloseReason>::new()));
 }
+
+#[test]
+fn a_stream_that_is_cancelled_before_it_is_opened_costs_no_credit() {
+    let mut scene = Scene::new(max_connections(1), h3());
+    let stream = scene.request();
+    scene.cancel(stream);
+    let id = scene.connections[0];
+    scene.connect_as(id, Some(1));
+    let Admission::Attached(stream) = scene.ask(|_| {}) else { panic!("there is room for one") };
+    assert_eq!(scene.triple().2, 0);
+    scene.group.cancel(scene.now, stream);
+    scene.turn();
+    assert_eq!(scene.triple(), (0, 0, 1));
+}

@@ -266,6 +266,7 @@ fn convert_tls(tls: &NativeTls, host: &str, protocols: core::Protocols) -> napi:
         alpn,
         session_cache: tls.session_cache as usize,
         skip_verification: tls.dangerously_skip_verification,
+        early_data: false,
     };
     Tls::new(&options).map_err(|e| refused(&format!("tls.{}", e.option), e.reason))
 }

@@ -39,6 +39,13 @@ impl Handle {
         self.local.now()
     }
 
+    /// Whether the reactor was not turned for two seconds or more beyond a deadline, and that was noticed after `then`: its
+    /// owner was busy or the machine slept.
+    #[must_use]
+    pub fn stalled_since(&self, then: Instant) -> bool {
+        self.local.stalled.get().is_some_and(|at| at > then)
+    }
+
     /// Starts a task; it is first polled by the next `run`, or by this one.
     ///
     /// A panic in it ends this task alone, see `Reactor::on_panic`. After a shutdown it is dropped at once.
@@ -102,6 +109,8 @@ pub(crate) struct Local {
     pub(crate) running: Cell<bool>,
     clock: Clock,
     cached: Cell<Instant>,
+    /// When it was last found to come too late.
+    stalled: Cell<Option<Instant>>,
     io_left: Cell<u32>,
 }
 
@@ -114,6 +123,7 @@ impl Local {
             running: Cell::new(false),
             clock,
             cached: Cell::new(now),
+            stalled: Cell::new(None),
             io_left: Cell::new(IO_PER_POLL),
         }
     }
@@ -133,6 +143,11 @@ impl Local {
     /// Notes a fresh reading of the system's clock.
     pub(crate) fn saw_time(&self, now: Instant) {
         self.cached.set(now);
+    }
+
+    /// A turn came far too late.
+    pub(crate) fn stalled(&self, now: Instant) {
+        self.stalled.set(Some(now));
     }
 
     /// A task is about to be polled, or one was.

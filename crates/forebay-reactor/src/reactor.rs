@@ -23,6 +23,10 @@ const BUDGET: Duration = Duration::from_micros(500);
 /// Polls between two looks at the clock: fewer make a small poll dearer, more let long ones overrun the budget. A guess.
 const POLLS_PER_LOOK: u32 = 4;
 
+/// A turn that comes so long after it was due finds the world changed: peers may have given up on us. A guess: far above what a busy
+/// machine or a pause of the collector costs, far below what peers wait.
+const STALL: Duration = Duration::from_secs(2);
+
 /// Events taken from the system at once; more wait for the next select. 12 KiB on Linux. A guess.
 const EVENTS: usize = 1024;
 
@@ -109,6 +113,7 @@ impl Reactor {
             return true;
         }
         let _running = Running(&self.local.running);
+        self.look_for_stall();
         let mut pace = Pace::new(&self.local, self.budget.get());
         let exec = &self.local.exec;
         let more = exec.run(|| pace.spent());
@@ -193,6 +198,16 @@ impl Reactor {
     /// Has `hook` told the message of each panic in a task, after it was contained. Replaces the hook before it.
     pub fn on_panic(&self, hook: impl Fn(&str) + 'static) {
         self.local.exec.on_panic(Rc::new(hook));
+    }
+
+    /// Whether this turn comes long after it was due.
+    fn look_for_stall(&self) {
+        if let Some(due) = self.next_deadline() {
+            let now = self.local.clock().now();
+            if now.saturating_duration_since(due) >= STALL {
+                self.local.stalled(now);
+            }
+        }
     }
 
     fn remote(&self) -> &Remote {

@@ -53,6 +53,46 @@ impl Default for AdaptiveWindow {
     }
 }
 
+/// HTTP/3 as the transport needs it; what the core needs is in `UpstreamConfig::h3`.
+#[derive(Clone, Copy, Debug)]
+pub struct Http3Config {
+    /// Bytes of a body that a peer may send ahead of the reader, for each stream. Default: 262,144 (undici's for HTTP/2).
+    pub stream_window: u32,
+    /// The same for all streams of a connection; as many of ours may be under way unacknowledged. Default: 16 times that (a guess).
+    pub connection_window: u32,
+    /// A connection on which nothing comes for so long is over; the peer may say less. `None`: only what the peer says. Default: 600 s
+    /// (Envoy).
+    pub idle_timeout: Option<Duration>,
+    /// After so much silence the peer is asked. `None`: never. Default: 15 s (Envoy).
+    pub ping_interval: Option<Duration>,
+    /// How the rate is found at which a path takes what we send.
+    pub congestion: Congestion,
+}
+
+impl Default for Http3Config {
+    fn default() -> Self {
+        Self {
+            stream_window: 262_144,
+            connection_window: 16 * 262_144,
+            idle_timeout: Some(Duration::from_secs(600)),
+            ping_interval: Some(Duration::from_secs(15)),
+            congestion: Congestion::Cubic,
+        }
+    }
+}
+
+/// A congestion controller.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Congestion {
+    /// RFC 9438. quinn's default, and that of most systems for TCP.
+    #[default]
+    Cubic,
+    /// RFC 9002, section 7.
+    NewReno,
+    /// By bandwidth and delay instead of loss; experimental in quinn.
+    Bbr,
+}
+
 /// PING on connections of HTTP/2.
 #[derive(Clone, Copy, Debug)]
 pub struct PingConfig {
@@ -106,6 +146,8 @@ pub struct PoolConfig {
     pub body_buffer: usize,
     /// HTTP/2.
     pub http2: Http2Config,
+    /// HTTP/3.
+    pub http3: Http3Config,
     /// Whether connections to addresses that left the set take no more requests.
     pub drain_vanished: bool,
     /// Limits.

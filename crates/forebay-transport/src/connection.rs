@@ -10,14 +10,16 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use forebay_core::{ConnectionId, Protocol, StreamId};
+use forebay_core::{ConnectionId, Protocol, Protocols, StreamId};
 
 use crate::dial::{Dialled, dial};
 use crate::error::{Failure, Phase};
 use crate::h1::{Bounds, Done, H1, Tunnel};
 use crate::h2::H2;
+use crate::h3::H3;
 use crate::io::Io;
 use crate::pool::Pool;
+use crate::quic;
 use crate::sink::{ConnectionNumber, Peer, RequestId};
 
 /// What the pool wants of a connection.
@@ -267,12 +269,14 @@ type Dialling = Pin<Box<dyn Future<Output = Result<(Dialled, Session), Failure>>
 enum Session {
     H1(Box<H1>),
     H2(Box<H2>),
+    H3(Box<H3>),
 }
 
 enum Stage {
     Dialling(Dialling),
     Http1(Box<H1>),
     Http2(Box<H2>),
+    Http3(Box<H3>),
     Tunnel(Box<Tunnel>),
     Gone,
 }
@@ -286,6 +290,11 @@ impl Connection {
                 // Only now is it polled for the first time.
                 pool.dialling(&link);
                 let config = &pool.config;
+                if config.upstream.protocols == Protocols::Fixed(Protocol::H3) {
+                    let quic = quic::dial(&pool, &link, &pool.addresses()).await?;
+                    let (dialled, h3) = H3::start(&pool, &link, quic).await?;
+                    return Ok((dialled, Session::H3(Box::new(h3))));
+                }
                 let (dialled, wire) = dial(&pool.shared.handle, config, &pool.addresses(), &link, only_h1).await?;
                 if dialled.protocol == Protocol::H2 {
                     let h2 = H2::start(&pool, &link, wire).await?;
@@ -317,6 +326,10 @@ impl Connection {
                         Poll::Ready(Ok((dialled, Session::H2(mut h2)))) => {
                             h2.dialled(&self.pool, &self.link, dialled);
                             self.stage = Stage::Http2(h2);
+                        }
+                        Poll::Ready(Ok((dialled, Session::H3(mut h3)))) => {
+                            h3.dialled(&self.pool, &self.link, &dialled);
+                            self.stage = Stage::Http3(h3);
                         }
                         Poll::Ready(Err(failure)) => {
                             self.stage = Stage::Gone;
@@ -355,6 +368,13 @@ impl Connection {
                     }
                     return done;
                 }
+                Stage::Http3(h3) => {
+                    let done = h3.poll(cx, &self.pool, &self.link);
+                    if done.is_ready() {
+                        self.stage = Stage::Gone;
+                    }
+                    return done;
+                }
                 Stage::Gone => return Poll::Ready(()),
             }
         }
@@ -380,6 +400,7 @@ impl Drop for Connection {
             Stage::Dialling(_) => self.pool.broke(&self.link, Interrupted::Nothing),
             Stage::Http1(h1) => self.pool.broke(&self.link, h1.interrupted()),
             Stage::Http2(h2) => self.pool.broke_all(&self.link, h2.interrupted()),
+            Stage::Http3(h3) => self.pool.broke_all(&self.link, h3.interrupted()),
             Stage::Tunnel(tunnel) => self.pool.broke(&self.link, tunnel.interrupted()),
         }
     }

@@ -19,7 +19,6 @@ use crate::sink::Peer;
 use crate::tls::H1;
 use crate::wire::Wire;
 
-/// HTTP/1.1 as ALPN names it.
 /// HTTP/2 as ALPN names it.
 const H2: &[u8] = b"h2";
 
@@ -184,25 +183,23 @@ impl<'a> Race<'a> {
                 // What it starts must be polled too, or nobody wakes us for it.
                 self.start_next();
             } else if self.running.is_empty() {
-                return Poll::Ready(Err(self.all_failed()));
+                return Poll::Ready(Err(all_failed(&self.failed)));
             } else {
                 return Poll::Pending;
             }
         }
     }
+}
 
-    /// One address: its failure. Several: one failure that lists each.
-    fn all_failed(&mut self) -> Failure {
-        match self.failed.as_slice() {
-            [] => {
-                Failure::new(Code::ConnectUnreachable, Phase::Connect, Class::Unprocessed, "no address to connect to")
-            }
-            [(address, failure)] => failure.clone().at(*address),
-            several => {
-                let list: Vec<_> = several.iter().map(|(address, f)| format!("{address}: {}", f.text)).collect();
-                Failure::new(Code::ConnectFailed, Phase::Connect, Class::Unprocessed, &list.join("; "))
-                    .at(several[several.len() - 1].0)
-            }
+/// One address: its failure. Several: one failure that lists each.
+pub(crate) fn all_failed(failed: &[(SocketAddr, Failure)]) -> Failure {
+    match failed {
+        [] => Failure::new(Code::ConnectUnreachable, Phase::Connect, Class::Unprocessed, "no address to connect to"),
+        [(address, failure)] => failure.clone().at(*address),
+        several => {
+            let list: Vec<_> = several.iter().map(|(address, f)| format!("{address}: {}", f.text)).collect();
+            Failure::new(Code::ConnectFailed, Phase::Connect, Class::Unprocessed, &list.join("; "))
+                .at(several[several.len() - 1].0)
         }
     }
 }

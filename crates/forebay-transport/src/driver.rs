@@ -16,6 +16,7 @@ use crate::config::PoolConfig;
 use crate::error::{Code, Failure, Phase};
 use crate::exchange::Exchanges;
 use crate::pool::{Pool, Shared, defect};
+use crate::quic::Endpoints;
 use crate::request::{self, Submission};
 use crate::sink::{PoolId, RequestId, Sink};
 use crate::upload;
@@ -38,6 +39,7 @@ impl Driver {
             changed: RefCell::default(),
             epoch,
             numbers: Cell::new(0),
+            endpoints: Endpoints::default(),
         };
         Self { shared: Rc::new(shared), pools: RefCell::default() }
     }

@@ -4,6 +4,8 @@
 //! peer is capped and escaped. Used by the whole crate and by the sink; the core knows classes and reasons only.
 
 mod h2;
+mod h3;
+mod quic;
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -15,6 +17,8 @@ use forebay_core::Class;
 use crate::h1::Fault;
 
 pub(crate) use self::h2::{Lost, h2_lost, h2_stream_failure};
+pub(crate) use self::h3::{h3_lost, h3_reset, h3_stream_fault, h3_unprocessed};
+pub(crate) use self::quic::{quic_dial_failure, quic_lost};
 
 /// Longest text that a failure carries, in bytes. Source: the bound on text from a peer.
 const MAX_TEXT: usize = 512;

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!   connection --> stream          one exchange: request out, head, body
-//!      |   \--> {nudges, keepalive, bandwidth}
+//!      |   \--> {keepalive, bandwidth}
 //!     h2 --> io --> meter --> {settings, traffic}
 //! ```
 //!
-//! Not here: sockets and TLS (`wire`, `dial`), what a fault is called (`error`).
+//! What HTTP/3 does alike is in `carried`, `message`, `outgoing` and `nudges`. Not here: sockets and TLS (`wire`, `dial`), what a fault is called (`error`).
 
 mod bandwidth;
 mod connection;
@@ -14,13 +14,10 @@ mod fault;
 mod fields;
 mod io;
 mod keepalive;
-mod message;
 mod meter;
-mod nudges;
 mod settings;
 mod stream;
 mod traffic;
-mod upload;
 
 pub(crate) use connection::H2;
 pub(crate) use fault::Fault;

@@ -3,17 +3,19 @@
 //! ```text
 //!   Driver --requests--> Pool --inputs, now--> forebay-core
 //!                         |  <---- effects ----
-//!                         +-- Connection (task): dial, then h1 or h2
+//!                         +-- Connection (task): dial, then h1, h2 or h3
 //!   Sink  <-- heads, bodies, failures, connections
 //! ```
 //!
 //! Promise: the core decides, this acts. No thread, no clock of its own: whoever turns the reactor drives it, Node or not.
-//! Imports point down: driver, pool, connection, {h1, h2, dial}, {io, wire, upload, body, request, error};
+//! Imports point down: driver, pool, connection, {h1, h2, h3, dial, quic}, {carried, message, outgoing, nudges}, {io, wire, upload, body,
+//! request, error};
 //! `io` uses the meter of `h1`, which is pure.
 
 #![forbid(unsafe_code)]
 
 mod body;
+mod carried;
 pub mod config;
 mod connection;
 mod counted;
@@ -23,8 +25,13 @@ pub mod error;
 mod exchange;
 mod h1;
 mod h2;
+mod h3;
 mod io;
+mod message;
+mod nudges;
+mod outgoing;
 mod pool;
+mod quic;
 mod refusal;
 pub mod request;
 pub mod sink;

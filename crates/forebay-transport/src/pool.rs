@@ -12,6 +12,7 @@ mod inputs;
 mod multiplexed;
 mod policy;
 mod retries;
+mod quic;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ use crate::connection::Link;
 use crate::error::{Code, Failure, Phase};
 use crate::exchange::{Exchange, Exchanges, Retry};
 use crate::h2::Traffic;
+use crate::quic::{Endpoint, Endpoints};
 use crate::refusal;
 use crate::request::{Content, Submission};
 use crate::sink::{ConnectionNumber, PoolId, RequestId, Sink};
@@ -53,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) epoch: Instant,
     /// The last connection number.
     pub(crate) numbers: Cell<ConnectionNumber>,
+    /// UDP sockets.
+    pub(crate) endpoints: Endpoints,
 }
 
 impl Shared {
@@ -133,6 +137,10 @@ pub(crate) struct Pool {
     pub(crate) traffic: Rc<Traffic>,
     /// Calls of `close` and `destroy` that the sink has not answered.
     closings: Cell<u32>,
+    /// What its HTTP/3 connections share; none before the first.
+    quic: RefCell<Option<quinn::ClientConfig>>,
+    /// The UDP sockets that it keeps between connections.
+    sockets: RefCell<Vec<Rc<Endpoint>>>,
 }
 
 impl Pool {
@@ -154,6 +162,8 @@ impl Pool {
             overflows: RefCell::default(),
             closings: Cell::new(0),
             traffic: Rc::default(),
+            quic: RefCell::default(),
+            sockets: RefCell::default(),
             shared,
             id,
             config,

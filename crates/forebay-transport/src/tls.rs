@@ -2,17 +2,22 @@
 //!
 //! Promise: the certificate is checked for the origin's host (or `servername`), never for the address.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use quinn::crypto::rustls::QuicClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
 /// The name of HTTP/1.1 in ALPN.
 pub(crate) const H1: &[u8] = b"http/1.1";
+
+/// The name of HTTP/3 in ALPN.
+pub(crate) const H3: &[u8] = b"h3";
 
 /// What a caller says of TLS.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +33,14 @@ pub struct TlsOptions<'a> {
     pub server_name: &'a str,
     /// Nothing below TLS 1.3.
     pub only_tls13: bool,
-    /// Protocols to offer by ALPN, most wanted first.
+    /// Protocols to offer by ALPN, most wanted first. `h3` is offered over QUIC alone, the others over TCP alone.
     pub alpn: &'a [&'a [u8]],
     /// Sessions to remember; 0: no resumption.
     pub session_cache: usize,
     /// Believe any certificate.
     pub skip_verification: bool,
+    /// Whether a resumed QUIC connection may carry data before its handshake is done.
+    pub early_data: bool,
 }
 
 /// TLS options that cannot be used: which, and why.
@@ -52,6 +59,8 @@ pub struct Tls {
     pub(crate) config: Arc<ClientConfig>,
     /// The same, offering HTTP/1.1 alone: for upstreams that asked for it.
     pub(crate) only_h1: Arc<ClientConfig>,
+    /// Where `h3` is offered.
+    pub(crate) quic: Option<Quic>,
     pub(crate) server_name: ServerName<'static>,
 }
 
@@ -61,42 +70,133 @@ impl Tls {
     /// # Errors
     /// Names the option that cannot be used.
     pub fn new(options: &TlsOptions<'_>) -> Result<Self, TlsConfigError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let versions: &[_] = if options.only_tls13 { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
-        let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(versions)
-            .map_err(|e| refused("minVersion", &e))?;
-        let lists = options.crl.map(revocation_lists).transpose()?;
-        let builder = match lists {
-            _ if options.skip_verification => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
-            }
-            None => builder.with_root_certificates(roots(options.ca)?),
-            Some(lists) => {
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots(options.ca)?, provider)
-                    .with_crls(lists)
-                    .build()
-                    .map_err(|e| refused("crl", &e))?;
-                builder.with_webpki_verifier(verifier)
-            }
-        };
-        let mut config = match options.identity {
-            None => builder.with_no_client_auth(),
-            Some((cert, key)) => {
-                let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| refused("key", &e))?;
-                builder.with_client_auth_cert(certificates("cert", cert)?, key).map_err(|e| refused("key", &e))?
-            }
-        };
-        config.alpn_protocols = options.alpn.iter().map(|p| p.to_vec()).collect();
-        config.resumption = match options.session_cache {
-            0 => Resumption::disabled(),
-            n => Resumption::in_memory_sessions(n),
-        };
+        let noted = Arc::new(Noted::default());
+        let mut config = client_config(options, versions, &noted)?;
+        config.alpn_protocols.retain(|protocol| protocol != H3);
         let server_name =
             ServerName::try_from(options.server_name.to_owned()).map_err(|e| refused("servername", &e))?;
         let mut only_h1 = config.clone();
         only_h1.alpn_protocols.retain(|protocol| protocol == H1);
-        Ok(Self { config: Arc::new(config), only_h1: Arc::new(only_h1), server_name })
+        let quic = if options.alpn.contains(&H3) { Some(Quic::new(options, noted)?) } else { None };
+        Ok(Self { config: Arc::new(config), only_h1: Arc::new(only_h1), quic, server_name })
+    }
+}
+
+/// TLS for QUIC: 1.3, and tickets of its own, which hold more than those of TCP.
+#[derive(Clone)]
+pub(crate) struct Quic {
+    pub(crate) config: Arc<QuicClientConfig>,
+    pub(crate) noted: Arc<Noted>,
+}
+
+impl Quic {
+    fn new(options: &TlsOptions<'_>, noted: Arc<Noted>) -> Result<Self, TlsConfigError> {
+        let mut config = client_config(options, &[&rustls::version::TLS13], &noted)?;
+        config.alpn_protocols = vec![H3.to_vec()];
+        config.enable_early_data = options.early_data;
+        let config = QuicClientConfig::try_from(config).map_err(|e| refused("alpn", &e))?;
+        Ok(Self { config: Arc::new(config), noted })
+    }
+}
+
+impl fmt::Debug for Quic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Quic")
+    }
+}
+
+fn client_config(
+    options: &TlsOptions<'_>,
+    versions: &[&'static SupportedProtocolVersion],
+    noted: &Arc<Noted>,
+) -> Result<ClientConfig, TlsConfigError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions)
+        .map_err(|e| refused("minVersion", &e))?;
+    let verifier: Arc<dyn ServerCertVerifier> = if options.skip_verification {
+        Arc::new(Anyone(provider))
+    } else {
+        let mut verifier = WebPkiServerVerifier::builder_with_provider(roots(options.ca)?, provider);
+        if let Some(lists) = options.crl {
+            verifier = verifier.with_crls(revocation_lists(lists)?);
+        }
+        let inner = verifier.build().map_err(|e| refused("crl", &e))?;
+        Arc::new(Noting { inner, noted: noted.clone() })
+    };
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    let mut config = match options.identity {
+        None => builder.with_no_client_auth(),
+        Some((cert, key)) => {
+            let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| refused("key", &e))?;
+            builder.with_client_auth_cert(certificates("cert", cert)?, key).map_err(|e| refused("key", &e))?
+        }
+    };
+    config.alpn_protocols = options.alpn.iter().map(|p| p.to_vec()).collect();
+    config.resumption = match options.session_cache {
+        0 => Resumption::disabled(),
+        n => Resumption::in_memory_sessions(n),
+    };
+    Ok(config)
+}
+
+/// Why a certificate was last refused. QUIC passes on no more of it than the text.
+#[derive(Debug, Default)]
+pub(crate) struct Noted(Mutex<Option<Error>>);
+
+impl Noted {
+    fn note(&self, error: &Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+    }
+
+    /// The refusal with this text.
+    pub(crate) fn refusal(&self, text: &str) -> Option<Error> {
+        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.as_ref().filter(|error| error.to_string() == text).cloned()
+    }
+}
+
+/// A verifier that remembers why it refused.
+#[derive(Debug)]
+struct Noting {
+    inner: Arc<WebPkiServerVerifier>,
+    noted: Arc<Noted>,
+}
+
+impl ServerCertVerifier for Noting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp, now);
+        verified.inspect_err(|error| self.noted.note(error))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
     }
 }
 

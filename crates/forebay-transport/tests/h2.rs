@@ -41,6 +41,7 @@ fn over_tls(server: &Server, protocols: Protocols, alpn: &[&[u8]]) -> PoolConfig
         alpn,
         session_cache: 256,
         skip_verification: false,
+        early_data: false,
     });
     let mut config = config(server.addr());
     config.tls = Some(tls.unwrap());

@@ -82,6 +82,10 @@ impl Group {
         let (before, after) = (stream.before.take(), stream.after.take());
         let connection = &mut self.connections[attached.connection];
         connection.active -= 1;
+        if !attached.opened {
+            // Its Open is withdrawn: the peer's credit was not used.
+            connection.credit = connection.credit.saturating_add(1);
+        }
         match before {
             Some(before) => self.streams[before].after = after,
             None => connection.newest = after,

@@ -25,16 +25,17 @@ use forebay_core::{Class, DrainReason, Stat, StreamId};
 use forebay_reactor::{Handle, Timer};
 use h2::Reason;
 use h2::client::{self, SendRequest};
+use http::Version;
 
 use super::bandwidth::Bandwidth;
 use super::io::{Io, Watch};
 use super::keepalive::KeepAlive;
-use super::message::message;
-use super::nudges::{Nudges, One, Whole};
-use super::stream::{Around, End, Stream, split};
+use super::stream::{Around, End, Stream, head_of};
 use crate::connection::{Link, Order};
 use crate::dial::Dialled;
 use crate::error::{Code, Failure, Lost, Phase, h2_lost};
+use crate::message::message;
+use crate::nudges::{Nudges, One, Whole};
 use crate::pool::Pool;
 use crate::request::Aim;
 use crate::sink::RequestId;
@@ -174,7 +175,7 @@ impl H2 {
     /// Exchanges that a panic of ours interrupted, and whether their head had come.
     pub(crate) fn interrupted(&self) -> Vec<(RequestId, StreamId, bool)> {
         let open = self.places.iter().filter_map(|place| place.stream.as_ref());
-        open.map(|s| (s.request, s.id, s.is_headed())).collect()
+        open.map(|s| (s.carried.request, s.carried.id, s.carried.is_headed())).collect()
     }
 
     /// Goes on until nothing moves. Ready: the connection is gone and the pool knows.
@@ -275,7 +276,7 @@ impl H2 {
             if stream.number > highest {
                 return true;
             }
-            stream.head_left();
+            stream.carried.head_left();
             place.waker.wake_by_ref();
             false
         });
@@ -325,7 +326,7 @@ impl H2 {
         match stream.poll(cx, &mut place.timer, &around)? {
             End::Connection(error) => Some(error),
             End::Whole => {
-                pool.stream_whole(stream.request, stream.id);
+                pool.stream_whole(stream.carried.request, stream.carried.id);
                 self.answered = true;
                 link.answer();
                 self.vacate(index);
@@ -342,8 +343,8 @@ impl H2 {
                     // Nothing can be sent on this connection at all.
                     pool.drain_link(link, DrainReason::Manual);
                 }
-                let both = (stream.request, stream.id);
-                pool.stream_failed(link, both, failure, self.answered, stream.has_begun());
+                let both = (stream.carried.request, stream.carried.id);
+                pool.stream_failed(link, both, failure, self.answered, stream.carried.has_begun());
                 if silent {
                     self.keepalive.ask();
                 }
@@ -366,12 +367,12 @@ impl H2 {
         if pool.shared.exchanges.with(request, |e| e.stream == Some(stream)) != Some(true) {
             return;
         }
-        let Some(made) = pool.begin(request, link, |head, e| message(head, e, secure)) else { return };
+        let Some(made) = pool.begin(request, link, |head, e| message(head, e, Version::HTTP_2, secure)) else { return };
         let Some(send) = self.send.as_mut().filter(|_| !self.away) else {
             pool.stream_unsent(request, stream);
             return;
         };
-        let Some(made) = made else {
+        let Some(mut made) = made else {
             let failure = Failure::new(Code::InvalidRequest, Phase::Send, Class::Never, "host");
             pool.stream_failed(link, (request, stream), failure, self.answered, false);
             return;
@@ -383,8 +384,8 @@ impl H2 {
             return;
         }
         self.keepalive.before_request();
-        let (head, watched) = split(made);
-        let ends = watched.0.is_none();
+        let head = head_of(&mut made);
+        let ends = made.upload.is_none();
         match send.send_request(head, ends) {
             Ok((answer, to)) => {
                 let around = Around {
@@ -395,10 +396,10 @@ impl H2 {
                     window: self.window,
                     lost: None,
                 };
-                let mut stream = Stream::new(request, stream, answer, to, watched, &around);
-                let gated = stream.is_gated();
+                let mut stream = Stream::new((request, stream), answer, to, made, &around);
+                let gated = stream.carried.is_gated();
                 if !gated {
-                    stream.head_left();
+                    stream.carried.head_left();
                 }
                 self.occupy(pool, Box::new(stream), gated);
             }
@@ -419,7 +420,7 @@ impl H2 {
             self.places.push(Place { one, waker, timer: self.handle.timer(), stream: None });
             index
         });
-        pool.shared.exchanges.with(stream.request, |e| e.place = index);
+        pool.shared.exchanges.with(stream.carried.request, |e| e.place = index);
         if gated {
             self.gated.push(index);
         }
@@ -430,7 +431,7 @@ impl H2 {
 
     /// The core no longer wants it.
     fn cancel(&mut self, pool: &Rc<Pool>, stream: StreamId) {
-        let found = self.places.iter().position(|p| p.stream.as_ref().is_some_and(|s| s.id == stream));
+        let found = self.places.iter().position(|p| p.stream.as_ref().is_some_and(|s| s.carried.id == stream));
         if let Some(index) = found {
             if let Some(stream) = &mut self.places[index].stream {
                 stream.reset(Reason::CANCEL);

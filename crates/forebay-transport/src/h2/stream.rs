@@ -4,13 +4,11 @@
 //! no more of it is delivered than the reader granted, and the window opens only as the reader takes it, but for what a reader
 //! may owe. A body that is small and there goes together with its head. Used by `connection`. Not here: what the pool is told.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use forebay_core::{Class, StreamId};
 use forebay_reactor::Timer;
 use h2::client::ResponseFuture;
@@ -19,18 +17,13 @@ use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::fields::{Refused, check, length};
 use super::io::Watch;
-use super::message::Message;
-use super::upload::Upload;
+use crate::carried::{Carried, Final, Finish};
 use crate::error::{Code, Failure, Lost, Phase, h2_stream_failure};
+use crate::message::Message;
+use crate::outgoing::Pipe;
 use crate::pool::Pool;
-use crate::request::{Aim, is_trailer};
-use crate::sink::{ConnectionNumber, Head, RequestId};
-use crate::timeouts::OnWire;
+use crate::sink::{ConnectionNumber, RequestId};
 
-/// Parts of a body that are gathered to go as one record with the head, in bytes. As for HTTP/1.1.
-const GATHER: usize = 64 * 1024;
-/// Parts below this are copied together, in bytes, so that small frames cost no more than what they carry. A guess.
-const SMALL: usize = 4 * 1024;
 /// Heads before the final one. Source: the bounds of the hostile upstream rows.
 const MAX_INTERIM: u32 = 100;
 /// Their bytes together. Source: the same.
@@ -68,117 +61,51 @@ pub(super) enum End {
     Connection(h2::Error),
 }
 
-/// What the timer waits for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Wait {
-    Nothing,
-    Expect,
-    Send,
-    Head,
-    Body,
-}
-
-/// What of a message the exchange keeps.
-type Watched = (Option<Upload>, Aim, bool, bool, OnWire);
-
-/// The head of a message, and what the exchange keeps.
-pub(super) fn split(message: Message) -> (Request<()>, Watched) {
-    let Message { head, upload, aim, expects, informational, limits } = message;
-    (head, (upload, aim, expects, informational, limits))
+/// The head of a message as the `h2` crate wants it.
+pub(super) fn head_of(message: &mut Message) -> Request<()> {
+    let mut head = std::mem::take(&mut message.head);
+    if let Some(protocol) = message.protocol.as_ref().and_then(|protocol| protocol.to_str().ok()) {
+        head.extensions_mut().insert(h2::ext::Protocol::from(protocol));
+    }
+    head
 }
 
 /// One exchange.
-#[expect(clippy::struct_excessive_bools, reason = "each is true from some moment on, in any order")]
 pub(super) struct Stream {
-    pub(super) request: RequestId,
-    /// What the core calls it.
-    pub(super) id: StreamId,
+    pub(super) carried: Carried,
     /// What the peer calls it.
     pub(super) number: u32,
     to: SendStream<Bytes>,
-    upload: Option<Upload>,
-    aim: Aim,
-    /// The body waits for 100.
-    expects: bool,
-    informational: bool,
-    limits: OnWire,
     answer: Option<ResponseFuture>,
     from: Option<RecvStream>,
-    /// Until it was delivered.
-    head: Option<Head>,
-    /// The final head came.
-    headed: bool,
-    /// Received, not delivered.
-    parts: VecDeque<Bytes>,
-    /// The last of them, while it is small.
-    tail: BytesMut,
-    gathered: usize,
     /// Every byte of the body came.
     drained: bool,
-    /// The response came whole, with these trailers.
-    whole: bool,
-    trailers: Option<HeaderMap>,
-    /// A tunnel is open.
-    tunnel: bool,
-    interim: u32,
     interim_bytes: usize,
-    /// Credit at the start; delivered; of that, given back to the peer's window.
-    credit: u64,
-    delivered: u64,
+    /// Bytes given back to the peer's window.
     released: u64,
-    wait: Wait,
     /// Bytes that had come on the connection when it was sent.
     received: u64,
 }
 
 impl Stream {
     pub(super) fn new(
-        request: RequestId,
-        id: StreamId,
+        (request, id): (RequestId, StreamId),
         answer: ResponseFuture,
         to: SendStream<Bytes>,
-        (upload, aim, expects, informational, limits): Watched,
+        message: Message,
         around: &Around<'_>,
     ) -> Self {
         Self {
-            request,
-            id,
+            carried: Carried::new(request, id, message, around.pool),
             number: to.stream_id().as_u32(),
             to,
-            upload,
-            aim,
-            expects,
-            informational,
-            limits,
             answer: Some(answer),
             from: None,
-            head: None,
-            headed: false,
-            parts: VecDeque::new(),
-            tail: BytesMut::new(),
-            gathered: 0,
             drained: false,
-            whole: false,
-            trailers: None,
-            tunnel: false,
-            interim: 0,
             interim_bytes: 0,
-            credit: around.pool.credit_of(request) as u64,
-            delivered: 0,
             released: 0,
-            wait: Wait::Nothing,
             received: around.watch.received(),
         }
-    }
-
-    /// Whether its caller may have been told of a head.
-    pub(super) fn is_headed(&self) -> bool {
-        self.headed
-    }
-
-    /// Whether anything of a response came for it.
-    pub(super) fn has_begun(&self) -> bool {
-        self.headed || self.interim > 0
     }
 
     /// Tells the peer that nobody wants it any more.
@@ -186,55 +113,38 @@ impl Stream {
         self.to.send_reset(reason);
     }
 
-    /// Whether its body must wait for its head to leave: what was taken of it cannot be sent again.
-    pub(super) fn is_gated(&self) -> bool {
-        self.upload.as_ref().is_some_and(|upload| !upload.is_kept())
-    }
-
-    /// Its head is with the peer: the body may follow, unless it waits for something else.
-    pub(super) fn head_left(&mut self) {
-        if let Some(upload) = &mut self.upload
-            && !self.expects
-            && self.aim == Aim::Exchange
-        {
-            upload.open();
-        }
-    }
-
     /// Goes on until nothing moves.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, timer: &mut Timer, around: &Around<'_>) -> Option<End> {
-        let before = self.gathered as u64 + self.delivered;
+        let pool = around.pool;
+        let before = self.carried.received();
         if let Err(end) = self.receive(cx, around) {
-            self.deliver(around, false);
+            self.carried.deliver(pool, false);
             return Some(end);
         }
         let mut moved = false;
-        self.send(cx, around, &mut moved);
-        if self.whole && self.finish(around) {
-            return Some(End::Whole);
+        self.carried.send(cx, &mut self.to, pool, &mut moved);
+        if self.carried.is_whole() {
+            let finish = self.carried.finish(pool, around.lost.is_some());
+            if finish == Finish::Cut {
+                self.to.send_reset(Reason::CANCEL);
+            }
+            if finish != Finish::NotYet {
+                return Some(End::Whole);
+            }
         }
-        if self.headed {
-            self.deliver(around, around.lost.is_some() && self.whole);
+        if self.carried.is_headed() {
+            self.carried.deliver(pool, around.lost.is_some() && self.carried.is_whole());
             self.release(around);
         }
         if let Some(lost) = around.lost {
             let culprit = around.watch.last_stream() == self.number;
-            let failure = lost.failure(self.headed, culprit);
+            let failure = lost.failure(self.carried.is_headed(), culprit);
             return Some(End::Failed { failure, reset: None, silent: false });
         }
-        moved |= self.gathered as u64 + self.delivered > before;
-        self.wait_on(cx, timer, around, moved)
-    }
-
-    fn send(&mut self, cx: &mut Context<'_>, around: &Around<'_>, moved: &mut bool) {
-        let Some(upload) = &mut self.upload else { return };
-        let done = upload.poll(cx, &mut self.to, moved);
-        upload.tell(around.pool, self.request);
-        if done.is_ready() {
-            // If it failed, the response says why.
-            self.upload = None;
-            around.pool.reached(self.request, if self.headed { Phase::Body } else { Phase::Head });
-        }
+        moved |= self.carried.received() > before;
+        let failure = self.carried.wait_on(cx, timer, pool, moved)?;
+        let silent = around.watch.received() == self.received;
+        Some(End::Failed { failure, reset: Some(Reason::CANCEL), silent })
     }
 
     fn receive(&mut self, cx: &mut Context<'_>, around: &Around<'_>) -> Result<(), End> {
@@ -247,40 +157,23 @@ impl Stream {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Some(Ok(part))) => {
                     around.watch.allow();
-                    self.gathered += part.len();
-                    if part.len() < SMALL {
-                        self.tail.extend_from_slice(&part);
-                        continue;
-                    }
-                    if !self.tail.is_empty() {
-                        self.parts.push_back(self.tail.split().freeze());
-                    }
-                    self.parts.push_back(part);
+                    self.carried.part(part);
                 }
                 Poll::Ready(Some(Err(error))) => return Err(self.failed(error)),
                 Poll::Ready(None) => self.drained = true,
             }
         }
-        if self.whole {
+        if self.carried.is_whole() {
             return Ok(());
         }
         match from.poll_trailers(cx) {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(trailers)) => {
-                self.whole = true;
-                if self.tunnel {
-                    self.deliver(around, true);
-                    around.pool.shared.sink.peer_ended(self.request);
-                } else if let Some(mut trailers) = trailers {
+                if let Some(trailers) = &trailers {
                     around.watch.allow();
-                    check(&trailers, MAX_TRAILER_BYTES, MAX_TRAILERS).map_err(|r| self.refused(r))?;
-                    // Fields that may not be trailers are dropped (row B06).
-                    let others: Vec<_> = trailers.keys().filter(|name| !is_trailer(name)).cloned().collect();
-                    for name in others {
-                        trailers.remove(name);
-                    }
-                    self.trailers = Some(trailers).filter(|t| !t.is_empty());
+                    check(trailers, MAX_TRAILER_BYTES, MAX_TRAILERS).map_err(|r| self.refused(r))?;
                 }
+                self.carried.ended(around.pool, trailers);
                 Ok(())
             }
             Poll::Ready(Err(error)) => Err(self.failed(error)),
@@ -293,21 +186,12 @@ impl Stream {
             match answer.poll_informational(cx) {
                 Poll::Ready(Some(Ok(interim))) => {
                     around.watch.allow();
-                    self.interim += 1;
                     self.interim_bytes += interim_size(&interim, around).map_err(|r| refusal(r, false))?;
-                    if self.interim > MAX_INTERIM || self.interim_bytes > MAX_INTERIM_BYTES {
+                    if self.carried.interims() >= MAX_INTERIM || self.interim_bytes > MAX_INTERIM_BYTES {
                         let text = "too many interim responses";
                         return Err(refused(Code::Flood, text, false));
                     }
-                    if interim.status() == StatusCode::CONTINUE
-                        && self.expects
-                        && let Some(upload) = &mut self.upload
-                    {
-                        upload.open();
-                    }
-                    if self.informational {
-                        around.pool.shared.sink.informational(self.request, interim.status(), interim.headers());
-                    }
+                    self.carried.interim(around.pool, interim.status(), interim.headers());
                 }
                 Poll::Ready(Some(Err(error))) => return Err(failed(error, false)),
                 Poll::Ready(None) | Poll::Pending => break,
@@ -325,154 +209,30 @@ impl Stream {
         let body_length = check(&parts.headers, config.max_head_size, config.max_head_fields)
             .and_then(|_| length(parts.status, &parts.headers))
             .map_err(|r| refusal(r, false))?;
-        let (queued, waited) = around.pool.head_arrived(self.request, self.id, parts.status);
-        self.headed = true;
-        self.tunnel = self.aim != Aim::Exchange && parts.status.is_success();
-        if let Some(upload) = &mut self.upload {
-            if self.tunnel {
-                around.pool.clocks_tunnel(self.request);
-                upload.open();
-            } else if parts.status.as_u16() >= 300 || !upload.is_open() {
-                // Of an error no server wants the rest, and a body that was held back will not be asked for any more.
-                upload.stop(around.pool, self.request);
-            }
-        }
         self.from = Some(body);
-        self.head = Some(Head {
-            status: parts.status,
-            reason: Some(Bytes::new()),
-            fields: parts.headers,
-            connection: around.number,
-            reused: around.answered,
-            queued,
-            waited,
-            body_length,
-            tunnel: self.tunnel,
-        });
+        let (status, fields) = (parts.status, parts.headers);
+        let (connection, reused) = (around.number, around.answered);
+        self.carried.head(around.pool, Final { status, fields, body_length, connection, reused });
         Ok(())
     }
 
     fn failed(&self, error: h2::Error) -> End {
-        failed(error, self.headed)
+        failed(error, self.carried.is_headed())
     }
 
     fn refused(&self, refused: Refused) -> End {
-        refusal(refused, self.headed)
-    }
-
-    /// Everything came: tells the caller, if the reader granted enough. Whether it did.
-    fn finish(&mut self, around: &Around<'_>) -> bool {
-        let sink = &around.pool.shared.sink;
-        if self.tunnel && self.upload.is_some() && around.lost.is_none() {
-            // Our side is still open.
-            return false;
-        }
-        let fits = self.gathered <= around.pool.credit_of(self.request) || around.lost.is_some();
-        if !fits {
-            return false;
-        }
-        if let Some(mut upload) = self.upload.take() {
-            // The answer did not wait for it, and nobody needs the rest.
-            upload.stop(around.pool, self.request);
-            self.to.send_reset(Reason::CANCEL);
-        }
-        if !self.tail.is_empty() {
-            self.parts.push_back(self.tail.split().freeze());
-        }
-        if let Some(head) = self.head.take() {
-            if self.gathered <= GATHER && self.trailers.is_none() && !self.tunnel {
-                sink.response(self.request, &head, self.parts.make_contiguous());
-                return true;
-            }
-            sink.head(self.request, &head);
-        }
-        for part in self.parts.drain(..) {
-            around.pool.take_credit(self.request, part.len());
-            sink.data(self.request, part);
-        }
-        sink.end(self.request, self.trailers.as_ref());
-        true
-    }
-
-    /// Gives the head and as many bytes as the reader granted; `all`: and the rest.
-    fn deliver(&mut self, around: &Around<'_>, all: bool) {
-        let (pool, sink) = (around.pool, &around.pool.shared.sink);
-        if let Some(head) = self.head.take() {
-            sink.head(self.request, &head);
-        }
-        if self.parts.is_empty() && self.tail.is_empty() || !self.headed {
-            return;
-        }
-        if !self.tail.is_empty() {
-            self.parts.push_back(self.tail.split().freeze());
-        }
-        while let Some(mut part) = self.parts.pop_front() {
-            let granted = if all { part.len() } else { pool.take_credit(self.request, part.len()) };
-            let rest = part.split_off(granted);
-            if !part.is_empty() {
-                self.gathered -= part.len();
-                self.delivered += part.len() as u64;
-                sink.data(self.request, part);
-            }
-            if !rest.is_empty() {
-                self.parts.push_front(rest);
-                return;
-            }
-        }
+        refusal(refused, self.carried.is_headed())
     }
 
     /// Opens the window by what the reader took. It grants in lumps of up to half its first credit, so up to a lump that it may
     /// have taken without a word counts as taken: else many readers that owe a little each would hold the connection's window shut.
     fn release(&mut self, around: &Around<'_>) {
         let Some(from) = &mut self.from else { return };
-        let left = around.pool.credit_of(self.request) as u64;
-        // What it granted beyond the window is as good as taken, too.
-        let owed = (self.credit - self.credit / 2).min(u64::from(around.window));
-        let taken = (left + self.delivered).saturating_sub(owed).min(self.delivered);
+        let taken = self.carried.taken(around.pool, around.window);
         let more = usize::try_from(taken.saturating_sub(self.released)).unwrap_or(0);
         if more > 0 && from.flow_control().release_capacity(more).is_ok() {
             self.released = taken;
         }
-    }
-
-    /// While the body goes out the peer must take some of it in each `body_idle_timeout`; once all is sent, the head must
-    /// come within `headers_timeout`; then the body without a gap, as long as its reader is ready for more.
-    fn wait_on(&mut self, cx: &mut Context<'_>, timer: &mut Timer, around: &Around<'_>, moved: bool) -> Option<End> {
-        let (wait, limit) = match &self.upload {
-            _ if self.tunnel => (Wait::Nothing, None),
-            Some(upload) if !self.headed && !upload.is_open() && self.expects => (Wait::Expect, self.limits.expect),
-            // The producer's time is not the peer's.
-            Some(upload) if !self.headed && upload.is_waiting() => (Wait::Nothing, None),
-            Some(_) if !self.headed => (Wait::Send, self.limits.body_idle),
-            _ if !self.headed => (Wait::Head, self.limits.headers),
-            _ if self.gathered > 0 || around.pool.credit_of(self.request) == 0 => (Wait::Nothing, None),
-            _ => (Wait::Body, self.limits.body_idle),
-        };
-        if wait != self.wait || (moved && !matches!(wait, Wait::Head | Wait::Expect)) {
-            self.wait = wait;
-            match limit {
-                Some(limit) => timer.reset(around.pool.shared.handle.now() + limit),
-                None => timer.clear(),
-            }
-        }
-        if wait == Wait::Nothing || limit.is_none() || timer.poll(cx).is_pending() {
-            return None;
-        }
-        if wait == Wait::Expect {
-            // It waited long enough.
-            if let Some(upload) = &mut self.upload {
-                upload.open();
-            }
-            cx.waker().wake_by_ref();
-            return None;
-        }
-        let (code, phase, class) = match wait {
-            Wait::Send => (Code::WriteTimeout, Phase::Send, Class::Maybe),
-            Wait::Head | Wait::Expect | Wait::Nothing => (Code::HeadersTimeout, Phase::Head, Class::Maybe),
-            Wait::Body => (Code::BodyTimeout, Phase::Body, Class::Never),
-        };
-        let silent = around.watch.received() == self.received;
-        Some(End::Failed { failure: timed_out(code, phase, class, limit), reset: Some(Reason::CANCEL), silent })
     }
 }
 
@@ -511,7 +271,19 @@ fn refused(code: Code, text: &str, headed: bool) -> End {
     End::Failed { failure, reset: Some(Reason::PROTOCOL_ERROR), silent: false }
 }
 
-fn timed_out(code: Code, phase: Phase, class: Class, limit: Option<Duration>) -> Failure {
-    let ms = limit.map_or(0, |l| u32::try_from(l.as_millis()).unwrap_or(u32::MAX));
-    Failure::new(code, phase, class, &format!("nothing within {ms} ms")).with_number(ms)
+impl Pipe for SendStream<Bytes> {
+    type Error = h2::Error;
+
+    fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<Option<Result<usize, h2::Error>>> {
+        self.reserve_capacity(wanted);
+        self.poll_capacity(cx)
+    }
+
+    fn give(&mut self, part: Bytes, end: bool) -> Result<(), h2::Error> {
+        self.send_data(part, end)
+    }
+
+    fn give_trailers(&mut self, trailers: HeaderMap) -> Result<(), h2::Error> {
+        self.send_trailers(trailers)
+    }
 }

@@ -70,6 +70,7 @@ impl Pool {
             Effect::Http3 { .. } => {}
             Effect::UpstreamGone { .. } => {
                 self.closed.set(true);
+                self.let_sockets_go();
                 self.alarm.borrow_mut().reset(self.shared.handle.now());
                 for _ in 0..self.closings.take() {
                     self.shared.sink.pool_closed(self.id);

@@ -1,4 +1,4 @@
-//! What the task of an HTTP/2 connection tells its pool. Many streams end in one go: the task calls `turn` itself, once.
+//! What the task of an HTTP/2 or HTTP/3 connection tells its pool. Many streams end in one go: the task calls `turn` itself, once.
 
 use std::rc::Rc;
 
@@ -31,18 +31,18 @@ impl Pool {
         self.core.borrow_mut().shaken(self.core_now(), link.id);
     }
 
-    /// The connection can carry streams; `limit`: what the first SETTINGS said, if they are here.
+    /// The connection can carry streams; `limit`: what the first SETTINGS said, if they are here, or the credit.
     pub(crate) fn multiplexed(&self, link: &Link, dialled: &Dialled, limit: Option<u32>) {
         let info = sink::Connected {
             connection: link.number,
             peer: dialled.peer.clone(),
-            protocol: Protocol::H2,
+            protocol: dialled.protocol,
             connect: dialled.connect,
             tls: dialled.tls,
         };
         link.announce(&dialled.peer);
         self.shared.sink.connected(self.id, &info);
-        let connected = Connected { protocol: Protocol::H2, stream_limit: limit };
+        let connected = Connected { protocol: dialled.protocol, stream_limit: limit };
         self.core.borrow_mut().connected(self.core_now(), link.id, connected);
     }
 
@@ -54,7 +54,7 @@ impl Pool {
         self.gone(link, None);
     }
 
-    /// SETTINGS said how many streams there may be at once.
+    /// SETTINGS said how many streams there may be at once, or QUIC how many more.
     pub(crate) fn stream_limit(&self, link: &Link, limit: u32) {
         self.core.borrow_mut().stream_limit_changed(self.core_now(), link.id, limit);
     }

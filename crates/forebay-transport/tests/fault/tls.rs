@@ -137,6 +137,7 @@ fn t07_a_revoked_certificate_is_refused_and_one_without_a_list_too() {
             alpn: &[b"http/1.1"],
             session_cache: 0,
             skip_verification: false,
+            early_data: false,
         });
         PoolConfig { tls: Some(tls.unwrap()), ..config(server.addr()) }
     };
@@ -173,6 +174,7 @@ fn t07_a_broken_revocation_list_is_refused_at_start() {
             alpn: &[],
             session_cache: 0,
             skip_verification: false,
+            early_data: false,
         });
         assert_eq!(error.map_err(|e| e.option).err(), Some("crl"), "{crl}");
     }
@@ -198,6 +200,7 @@ fn t08_no_common_protocol_is_refused() {
             alpn: &[offered],
             session_cache: 0,
             skip_verification: false,
+            early_data: false,
         });
         let mut world = World::new(PoolConfig { tls: Some(tls.unwrap()), ..config(server.addr()) });
         let id = world.get("/");
@@ -244,6 +247,7 @@ fn t12_no_common_version_or_name_is_incompatible() {
         alpn: &[b"http/1.1"],
         session_cache: 0,
         skip_verification: false,
+        early_data: false,
     });
     let mut world = World::new(PoolConfig { tls: Some(tls.unwrap()), ..config(server.addr()) });
     let id = world.get("/");

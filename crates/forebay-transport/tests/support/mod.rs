@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use forebay_core::{GroupConfig, Priority, Stat, UpstreamConfig};
 use forebay_reactor::{Clock, ManualClock, Reactor};
-use forebay_transport::config::Http2Config;
+use forebay_transport::config::{Http2Config, Http3Config};
 use forebay_transport::error::{Code, Failure};
 use forebay_transport::request::{Aim, Content, Submission};
 use forebay_transport::sink::{Connected, ConnectionNumber, Head, PoolId, RequestId, Sink};
@@ -379,6 +379,7 @@ pub(crate) fn config(address: SocketAddr) -> PoolConfig {
         max_head_fields: 100,
         body_buffer: 256 * 1024,
         http2: Http2Config::default(),
+        http3: Http3Config::default(),
         drain_vanished: true,
         group: GroupConfig::default(),
         upstream: UpstreamConfig::default(),
@@ -405,6 +406,7 @@ pub(crate) fn offering(ca: &str, name: &str, alpn: &[&[u8]]) -> Tls {
         alpn,
         session_cache: 256,
         skip_verification: false,
+        early_data: false,
     })
     .unwrap()
 }

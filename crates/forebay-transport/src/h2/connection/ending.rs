@@ -62,12 +62,12 @@ impl H2 {
         for place in &mut self.places {
             let Some(mut stream) = place.stream.take() else { continue };
             let cx = &mut Context::from_waker(Waker::noop());
-            let (both, sent) = ((stream.request, stream.id), stream.number <= highest);
+            let (both, sent) = ((stream.carried.request, stream.carried.id), stream.number <= highest);
             match stream.poll(cx, &mut place.timer, &around) {
                 Some(End::Whole) => pool.stream_whole(both.0, both.1),
                 _ if !sent => pool.stream_unsent(both.0, both.1),
                 Some(End::Failed { failure, .. }) => {
-                    pool.stream_failed(link, both, failure, self.answered, stream.has_begun());
+                    pool.stream_failed(link, both, failure, self.answered, stream.carried.has_begun());
                 }
                 end @ (Some(End::Connection(_)) | None) => {
                     // What the stream was told may say more.
@@ -77,8 +77,8 @@ impl H2 {
                         }
                         _ => lost.clone(),
                     };
-                    let failure = own.failure(stream.is_headed(), around.watch.last_stream() == stream.number);
-                    pool.stream_failed(link, both, failure, self.answered, stream.has_begun());
+                    let failure = own.failure(stream.carried.is_headed(), around.watch.last_stream() == stream.number);
+                    pool.stream_failed(link, both, failure, self.answered, stream.carried.has_begun());
                 }
             }
         }

@@ -1,7 +1,7 @@
-//! A request as HTTP/2 wants it: `:authority` and `:scheme` instead of `Host`, `:protocol` instead of `Upgrade`.
+//! A request as HTTP/2 and HTTP/3 want it: `:authority` and `:scheme` instead of `Host`, `:protocol` instead of `Upgrade`.
+//! Used by `h2` and `h3`. Not here: how it is written.
 
 use bytes::Bytes;
-use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Uri, Version};
@@ -10,22 +10,24 @@ use crate::exchange::Exchange;
 use crate::request::{Aim, Content};
 use crate::timeouts::OnWire;
 
-use super::upload::{Source, Upload};
+use crate::outgoing::{Outgoing, Source};
 
 /// What one try sends, and what it is to watch.
-pub(super) struct Message {
-    pub(super) head: Request<()>,
-    pub(super) upload: Option<Upload>,
-    pub(super) aim: Aim,
+pub(crate) struct Message {
+    pub(crate) head: Request<()>,
+    /// `:protocol` of an extended CONNECT.
+    pub(crate) protocol: Option<HeaderValue>,
+    pub(crate) upload: Option<Outgoing>,
+    pub(crate) aim: Aim,
     /// The body waits for 100.
-    pub(super) expects: bool,
+    pub(crate) expects: bool,
     /// Heads of 1xx are wanted.
-    pub(super) informational: bool,
-    pub(super) limits: OnWire,
+    pub(crate) informational: bool,
+    pub(crate) limits: OnWire,
 }
 
 /// The message of a sound head; `None` if its authority cannot be one.
-pub(super) fn message(head: Request<()>, exchange: &Exchange, secure: bool) -> Option<Message> {
+pub(crate) fn message(head: Request<()>, exchange: &Exchange, version: Version, secure: bool) -> Option<Message> {
     let (submission, config) = (&exchange.submission, &exchange.pool.config);
     let (mut parts, ()) = head.into_parts();
     let host = parts.headers.remove(HOST);
@@ -39,13 +41,14 @@ pub(super) fn message(head: Request<()>, exchange: &Exchange, secure: bool) -> O
         uri.scheme = Some(if secure { Scheme::HTTPS } else { Scheme::HTTP });
         uri.path_and_query = uri.path_and_query.or(Some(PathAndQuery::from_static("/")));
     }
+    let mut asked = None;
     if submission.aim == Aim::Upgrade {
         let protocol = parts.headers.remove(UPGRADE)?;
-        parts.extensions.insert(Protocol::from(protocol.to_str().ok()?));
+        asked = Some(protocol);
         parts.method = Method::CONNECT;
     }
     parts.uri = Uri::from_parts(uri).ok()?;
-    parts.version = Version::HTTP_2;
+    parts.version = version;
     let (source, announced) = match (&submission.body, &exchange.upload) {
         (_, Some(upload)) => (Some(Source::Produced(upload.clone())), upload.length()),
         (Content::Whole(bytes), None) => (Some(Source::Whole(bytes.clone())), Some(bytes.len() as u64)),
@@ -62,9 +65,10 @@ pub(super) fn message(head: Request<()>, exchange: &Exchange, secure: bool) -> O
         parts.headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
     }
     // One of no bytes ends with its head.
-    let upload = source.filter(|_| announced != Some(0)).map(Upload::new);
+    let upload = source.filter(|_| announced != Some(0)).map(Outgoing::new);
     Some(Message {
         head: Request::from_parts(parts, ()),
+        protocol: asked,
         upload,
         aim: submission.aim,
         expects,

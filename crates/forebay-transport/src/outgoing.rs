@@ -1,4 +1,5 @@
-//! A request's body on its way out: as much at a time as the peer's windows take.
+//! A request's body on its way out over a connection that carries several: as much at a time as the peer's windows take.
+//! Used by `h2` and `h3`, each with its own [`Pipe`].
 //!
 //! Promise: nothing leaves before `open`, so that until the head has left, a lost connection costs nothing.
 
@@ -6,14 +7,29 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use h2::SendStream;
+use http::HeaderMap;
 
 use crate::pool::Pool;
 use crate::sink::RequestId;
 use crate::upload::{self, Part};
 
+/// A stream that takes a body.
+pub(crate) trait Pipe {
+    /// What went wrong; the response says why.
+    type Error;
+
+    /// Ready: so many of `wanted` bytes may be given now. `None`: the stream is over, the response says how.
+    fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<Option<Result<usize, Self::Error>>>;
+
+    /// Takes a part, at most as long as there is room; `end`: that was all.
+    fn give(&mut self, part: Bytes, end: bool) -> Result<(), Self::Error>;
+
+    /// Takes the trailers, which end it.
+    fn give_trailers(&mut self, trailers: HeaderMap) -> Result<(), Self::Error>;
+}
+
 /// Where the bytes come from.
-pub(super) enum Source {
+pub(crate) enum Source {
     /// In memory: kept, and can be sent again.
     Whole(Bytes),
     /// Produced while it is sent. Its producer wakes the stream: no waker is kept.
@@ -21,7 +37,7 @@ pub(super) enum Source {
 }
 
 /// A body that is not sent whole.
-pub(super) struct Upload {
+pub(crate) struct Outgoing {
     source: Source,
     /// Taken from there, not sent.
     part: Bytes,
@@ -31,8 +47,8 @@ pub(super) struct Upload {
     open: bool,
 }
 
-impl Upload {
-    pub(super) fn new(source: Source) -> Self {
+impl Outgoing {
+    pub(crate) fn new(source: Source) -> Self {
         Self { source, part: Bytes::new(), sent: 0, ended: false, open: false }
     }
 
@@ -43,17 +59,17 @@ impl Upload {
         }
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.open
     }
 
     /// Whether it can be sent again whole.
-    pub(super) fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         matches!(self.source, Source::Whole(_))
     }
 
     /// It may leave.
-    pub(super) fn open(&mut self) {
+    pub(crate) fn open(&mut self) {
         self.open = true;
         if let Some(upload) = self.produced() {
             upload.open();
@@ -61,12 +77,12 @@ impl Upload {
     }
 
     /// Whether the connection could go on, but the producer has nothing for it.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.part.is_empty() && self.produced().is_some_and(upload::Upload::is_waiting)
     }
 
     /// The rest is of no use: its producer is told, once.
-    pub(super) fn stop(&mut self, pool: &Pool, request: RequestId) {
+    pub(crate) fn stop(&mut self, pool: &Pool, request: RequestId) {
         self.open = false;
         if let Some(upload) = self.produced()
             && !(upload.is_drained() || upload.is_stopped())
@@ -77,7 +93,7 @@ impl Upload {
     }
 
     /// Tells the producer what has left.
-    pub(super) fn tell(&self, pool: &Pool, request: RequestId) {
+    pub(crate) fn tell(&self, pool: &Pool, request: RequestId) {
         let news = self.produced().map_or(0, |upload| upload.tell(self.sent));
         if news > 0 {
             pool.shared.sink.taken(request, news);
@@ -101,12 +117,12 @@ impl Upload {
     }
 
     /// Sends what there is room for; ready: the body is out, or the stream is over. Whether anything moved is put into `moved`.
-    pub(super) fn poll(
+    pub(crate) fn poll<P: Pipe>(
         &mut self,
         cx: &mut Context<'_>,
-        to: &mut SendStream<Bytes>,
+        to: &mut P,
         moved: &mut bool,
-    ) -> Poll<Result<(), h2::Error>> {
+    ) -> Poll<Result<(), P::Error>> {
         if !self.open {
             return Poll::Pending;
         }
@@ -121,19 +137,17 @@ impl Upload {
                     Poll::Ready(Some(Part::Trailers(trailers))) => {
                         self.ended = true;
                         *moved = true;
-                        return Poll::Ready(to.send_trailers(trailers));
+                        return Poll::Ready(to.give_trailers(trailers));
                     }
                     Poll::Ready(None) => {
                         self.ended = true;
                         *moved = true;
-                        return Poll::Ready(to.send_data(Bytes::new(), true));
+                        return Poll::Ready(to.give(Bytes::new(), true));
                     }
                 }
                 continue;
             }
-            to.reserve_capacity(self.part.len());
-            let room = match to.poll_capacity(cx) {
-                // None: the stream is over, the response says how.
+            let room = match to.poll_room(cx, self.part.len()) {
                 Poll::Pending | Poll::Ready(None) => return Poll::Pending,
                 Poll::Ready(Some(Ok(room))) => room,
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
@@ -142,7 +156,7 @@ impl Upload {
             self.sent += part.len() as u64;
             *moved = true;
             self.ended = self.part.is_empty() && self.is_drained();
-            to.send_data(part, self.ended)?;
+            to.give(part, self.ended)?;
         }
     }
 }

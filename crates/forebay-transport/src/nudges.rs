@@ -19,7 +19,7 @@ struct State {
 
 /// The list of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Nudges(Mutex<State>);
+pub(crate) struct Nudges(Mutex<State>);
 
 impl Nudges {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -27,7 +27,7 @@ impl Nudges {
     }
 
     /// The task begins to run.
-    pub(super) fn enter(&self, task: &Waker) {
+    pub(crate) fn enter(&self, task: &Waker) {
         let mut state = self.lock();
         state.running = true;
         match &mut state.task {
@@ -37,19 +37,19 @@ impl Nudges {
     }
 
     /// The task is about to rest; false: there is more to do.
-    pub(super) fn leave(&self) -> bool {
+    pub(crate) fn leave(&self) -> bool {
         let mut state = self.lock();
         state.running = state.connection || !state.streams.is_empty();
         !state.running
     }
 
     /// Whether the connection was nudged; no longer so.
-    pub(super) fn take_connection(&self) -> bool {
+    pub(crate) fn take_connection(&self) -> bool {
         std::mem::take(&mut self.lock().connection)
     }
 
     /// Swaps the streams that were nudged with `with`, which is empty.
-    pub(super) fn take_streams(&self, with: &mut Vec<u32>) {
+    pub(crate) fn take_streams(&self, with: &mut Vec<u32>) {
         std::mem::swap(&mut self.lock().streams, with);
     }
 
@@ -66,7 +66,7 @@ impl Nudges {
 
 /// Nudges the connection.
 #[derive(Debug)]
-pub(super) struct Whole(pub(super) Arc<Nudges>);
+pub(crate) struct Whole(pub(crate) Arc<Nudges>);
 
 impl Wake for Whole {
     fn wake(self: Arc<Self>) {
@@ -80,7 +80,7 @@ impl Wake for Whole {
 
 /// Nudges one stream.
 #[derive(Debug)]
-pub(super) struct One {
+pub(crate) struct One {
     list: Arc<Nudges>,
     place: u32,
     /// It is on the list.
@@ -88,12 +88,12 @@ pub(super) struct One {
 }
 
 impl One {
-    pub(super) fn new(list: Arc<Nudges>, place: u32) -> Arc<Self> {
+    pub(crate) fn new(list: Arc<Nudges>, place: u32) -> Arc<Self> {
         Arc::new(Self { list, place, listed: AtomicBool::new(false) })
     }
 
     /// It is looked at now.
-    pub(super) fn taken(&self) {
+    pub(crate) fn taken(&self) {
         self.listed.store(false, Ordering::Relaxed);
     }
 }
