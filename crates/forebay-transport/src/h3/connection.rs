@@ -53,6 +53,7 @@ pub(crate) struct H3 {
     _control: SendStream,
     handle: Handle,
     credit: Credit,
+    credit_one: Arc<One>,
     credit_waker: Waker,
     /// The credit as the core knows it.
     told: usize,
@@ -109,7 +110,8 @@ impl H3 {
         let waker = Waker::from(Arc::new(Whole(nudges.clone())));
         waker.wake_by_ref();
         let mut credit = Credit::new(connection.clone(), pool.config.upstream.h3.max_concurrent_streams);
-        let credit_waker = Waker::from(One::new(nudges.clone(), CREDIT));
+        let credit_one = One::new(nudges.clone(), CREDIT);
+        let credit_waker = Waker::from(credit_one.clone());
         // If it is over already, its own end says so.
         let _ = credit.fill(&mut Context::from_waker(&credit_waker));
         let dialled = Dialled { peer, protocol: Protocol::H3, connect: handshake, tls: Duration::ZERO };
@@ -120,6 +122,7 @@ impl H3 {
             _control: control,
             told: credit.room(),
             credit,
+            credit_one,
             credit_waker,
             budget: Budget::default(),
             settings: None,
@@ -265,6 +268,7 @@ impl H3 {
         let mut broken = Ok(());
         for place in due.drain(..) {
             if place == CREDIT {
+                self.credit_one.taken();
                 self.credit.woken();
             } else if let Err(over) = self.step(place, pool, link) {
                 broken = Err(over);
