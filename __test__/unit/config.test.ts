@@ -130,13 +130,16 @@ const ROWS: readonly Row[] = [
       ['auto', ['h2', 'h1']],
       [['h1'], ['h1']],
       [['h2'], ['h2']],
+      [['h3'], ['h3']],
       [
         ['h1', 'h2'],
         ['h2', 'h1'],
       ],
     ],
-    bad: ['h1', 'h2', [], ['h3'], ['h1', 'h1'], ['h2', 'h1', 'h1'], null, 1, {}],
+    bad: ['h1', 'h2', [], ['h3', 'h2'], ['h1', 'h1'], ['h2', 'h1', 'h1'], null, 1, {}],
   },
+  // Only where HTTP/3 is spoken; its own options have tests below.
+  { path: 'http3', unset: null, good: [[null, null]], bad: [{}, { idleTimeout: 1 }, 1, 'x', []] },
   whole('http2.maxConcurrentStreams', 1024, 1, 2 ** 30),
   {
     path: 'http2.preSettingsStreams',
@@ -308,6 +311,37 @@ test('in clear one version is known, or HTTP/1.1 is spoken', t => {
   )
 })
 
+test('HTTP/3 is for https: alone, without a Unix socket, and has options of its own', t => {
+  const path = (options: object, origin?: string) =>
+    t.throws(() => parse({ protocols: ['h3'], ...options }, origin), { instanceOf: ConfigError }).path
+  t.is(path({}, 'http://a.test'), 'protocols')
+  t.is(path({ connection: { socketPath: '/tmp/a' } }), 'connection.socketPath')
+  t.is(path({ http3: null }), 'http3')
+  t.is(path({ http3: { other: 1 } }), 'http3.other')
+  t.is(path({ http3: { maxConcurrentStreams: 0 } }), 'http3.maxConcurrentStreams')
+  t.is(path({ http3: { maxConcurrentStreams: 65_537 } }), 'http3.maxConcurrentStreams')
+  t.is(path({ http3: { idleTimeout: -1 } }), 'http3.idleTimeout')
+  t.is(path({ http3: { pingInterval: 0.5 } }), 'http3.pingInterval')
+  t.is(path({ http3: { streamWindow: 65_534 } }), 'http3.streamWindow')
+  t.is(path({ http3: { connectionWindow: 2 ** 31 } }), 'http3.connectionWindow')
+  t.is(path({ http3: { congestion: 'vegas' } }), 'http3.congestion')
+  const defaults = {
+    maxConcurrentStreams: 100,
+    idleTimeout: 600_000,
+    pingInterval: 15_000,
+    streamWindow: 262_144,
+    connectionWindow: 4_194_304,
+    congestion: 'cubic',
+  } as const
+  t.deepEqual(parse({ protocols: ['h3'] }).http3, defaults)
+  const given = { ...defaults, maxConcurrentStreams: 5, idleTimeout: 0, pingInterval: 1, congestion: 'bbr' } as const
+  t.deepEqual(parse({ protocols: ['h3'], http3: given }).http3, given)
+  const crossing = nativeConfig(parsePool('https://a.test', { protocols: ['h3'] }, TWO_CPUS), [], () =>
+    Uint8Array.of(1),
+  )
+  t.deepEqual(crossing.http3, defaults)
+})
+
 test('windows follow the buffer, within what HTTP/2 allows', t => {
   const windows = (bodyBuffer: number) => {
     const { streamWindow, connectionWindow } = parse({ bodyBuffer }).http2
@@ -379,7 +413,7 @@ for (const group of [
 }
 
 test('options that do not work yet are unknown', t => {
-  for (const key of ['http3', 'proxy', 'scope', 'replayBuffer']) {
+  for (const key of ['proxy', 'scope', 'replayBuffer']) {
     t.throws(() => parse({ [key]: undefined }), { instanceOf: ConfigError, message: /unknown option/ }, key)
   }
 })
@@ -491,6 +525,9 @@ test('runOn auto is the loop on one CPU where that is possible, else the thread'
   t.is(runner('auto', 1, 'no uv_poll_t'), 'thread')
   t.is(runner('thread', 1, null), 'thread')
   t.is(runner('event-loop', 8, null), 'event-loop')
+  const oneCpu = { parallelism: 1, eventLoopSupport: null }
+  t.is(parse({ protocols: ['h3'] }, 'https://a.test', oneCpu).runOn, 'thread', 'HTTP/3 does not wait for JavaScript')
+  t.is(parse({ protocols: ['h3'], runOn: 'event-loop' }, 'https://a.test', oneCpu).runOn, 'event-loop')
   t.throws(() => runner('event-loop', 1, 'no uv_poll_t here'), {
     instanceOf: ConfigError,
     message: /^runOn: .*no uv_poll_t here/,
@@ -577,6 +614,7 @@ test('what crosses has every field, and a number for unlimited', t => {
       adaptiveWindow: null,
       ping: null,
     },
+    http3: null,
   })
   const plain = nativeConfig(parsePool('http://a.test', {}, TWO_CPUS), [], () => t.fail() as never)
   t.is(plain.tls, null)

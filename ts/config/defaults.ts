@@ -109,6 +109,14 @@ export const CONNECTION_WINDOW_FACTOR = 16
 export const MAX_ADAPTIVE_STREAM_WINDOW_BYTES = 16_777_216
 /** Envoy, `Http2ProtocolOptions.initial_connection_window_size`: 24 MiB. */
 export const MAX_ADAPTIVE_CONNECTION_WINDOW_BYTES = 25_165_824
+/** Envoy, `QuicProtocolOptions.max_concurrent_streams`: 100. */
+export const MAX_CONCURRENT_H3_STREAMS = 100
+/** Each is opened ahead and held, which costs some memory. A guess. */
+export const MAX_H3_STREAMS = 65_536
+/** Envoy, `QuicProtocolOptions.idle_network_timeout`: 600 s. */
+export const QUIC_IDLE_TIMEOUT_MS = 600_000
+/** QUICHE as Envoy uses it, `kPingTimeoutSecs`: 15 s. */
+export const QUIC_PING_INTERVAL_MS = 15_000
 /** Envoy, `KeepaliveSettings.interval_jitter`: 15 %. */
 export const PING_JITTER = 0.15
 

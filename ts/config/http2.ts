@@ -9,6 +9,7 @@ import { fieldsOf, readBoolean, readMs, readNumber, readWhole, refusal } from '.
 
 const H1: readonly PoolProtocol[] = Object.freeze(['h1'] as const)
 const H2: readonly PoolProtocol[] = Object.freeze(['h2'] as const)
+const H3: readonly PoolProtocol[] = Object.freeze(['h3'] as const)
 const BOTH: readonly PoolProtocol[] = Object.freeze(['h2', 'h1'] as const)
 
 /** The versions that may be used, most wanted first. In clear nothing can be agreed on: one is known, or HTTP/1.1 is spoken. */
@@ -18,8 +19,12 @@ export function parseProtocols(value: unknown, scheme: 'http' | 'https'): readon
   const [first, second] = list
   if (list.length === 1 && first === 'h1') return H1
   if (list.length === 1 && first === 'h2') return H2
+  if (list.length === 1 && first === 'h3') {
+    if (scheme === 'http') throw new ConfigError('protocols', 'HTTP/3 needs an https: origin')
+    return H3
+  }
   const both = list.length === 2 && ((first === 'h1' && second === 'h2') || (first === 'h2' && second === 'h1'))
-  if (!both) throw refusal('protocols', "'auto', ['h1'], ['h2'] or ['h2', 'h1']", value)
+  if (!both) throw refusal('protocols', "'auto', ['h1'], ['h2'], ['h3'] or ['h2', 'h1']", value)
   if (scheme === 'http') throw new ConfigError('protocols', 'on an http: origin only one version can be used')
   return BOTH
 }

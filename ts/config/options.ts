@@ -392,6 +392,41 @@ export interface Http2Options {
     | undefined
 }
 
+/** Connections of HTTP/3. */
+export interface Http3Options {
+  /**
+   * Requests on a connection at once, from 1 to 65_536; the upstream may allow fewer.
+   * @default 100
+   */
+  readonly maxConcurrentStreams?: number | undefined
+  /**
+   * A connection on which nothing comes for so long, in ms, is over; the upstream may say less. `0`: only what it says.
+   * @default 600_000
+   */
+  readonly idleTimeout?: number | undefined
+  /**
+   * After so much silence, in ms, the upstream is asked if it is still there, which also keeps a path through NAT open. `0`: never.
+   * @default 15_000
+   */
+  readonly pingInterval?: number | undefined
+  /**
+   * Bytes of a body that the upstream may send ahead of its reader, from 65_535.
+   * @default `bodyBuffer`
+   */
+  readonly streamWindow?: number | undefined
+  /**
+   * The same for all requests on a connection together; as much of what is sent may wait for an acknowledgement. Raise both on long
+   * paths.
+   * @default 16 times `streamWindow`
+   */
+  readonly connectionWindow?: number | undefined
+  /**
+   * How the rate is found that the path takes: by loss (RFC 9438, RFC 9002), or by bandwidth and delay (`bbr`, experimental).
+   * @default 'cubic'
+   */
+  readonly congestion?: 'cubic' | 'new-reno' | 'bbr' | undefined
+}
+
 /** Options of a pool. */
 export interface PoolOptions extends RequestTimeouts {
   /**
@@ -401,11 +436,16 @@ export interface PoolOptions extends RequestTimeouts {
   readonly name?: string | undefined
   /**
    * Versions of HTTP that may be used. `auto`: on `https:` HTTP/2 or HTTP/1.1, as the upstream chooses; on `http:` HTTP/1.1. A single one
-   * never falls back: `['h2']` on `http:` is HTTP/2 with prior knowledge.
+   * never falls back: `['h2']` on `http:` is HTTP/2 with prior knowledge, `['h3']` is HTTP/3 with prior knowledge, on `https:` only.
    * @default 'auto'
    */
-  readonly protocols?: 'auto' | readonly ('h1' | 'h2')[] | undefined
+  readonly protocols?: 'auto' | readonly ('h1' | 'h2' | 'h3')[] | undefined
   readonly http2?: Http2Options | undefined
+  /**
+   * Only where `protocols` is `['h3']`.
+   * @default null; `{}` where HTTP/3 is spoken
+   */
+  readonly http3?: Http3Options | null | undefined
   readonly limits?: LimitsOptions | undefined
   readonly connection?: ConnectionOptions | undefined
   readonly tls?: TlsOptions | undefined
@@ -439,7 +479,8 @@ export interface PoolOptions extends RequestTimeouts {
    */
   readonly maxReadSize?: number | undefined
   /**
-   * Who does the protocol work: a native thread, or Node's own loop (least CPU and latency). `auto`: the loop where one CPU is available.
+   * Who does the protocol work: a native thread, or Node's own loop (least CPU and latency). `auto`: the loop where one CPU is
+   * available and HTTP/3 is not spoken, whose acknowledgements and timers should not wait for JavaScript.
    * @default 'auto'
    */
   readonly runOn?: 'auto' | 'thread' | 'event-loop' | undefined

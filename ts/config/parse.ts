@@ -11,6 +11,7 @@ import { parseBreaker } from './breaker.js'
 import { parseConnection } from './connection.js'
 import * as defaults from './defaults.js'
 import { parseHttp2, parseProtocols } from './http2.js'
+import { parseHttp3 } from './http3.js'
 import { parseLimits } from './limits.js'
 import { type Origin, parseOrigin } from './origin.js'
 import type { LimitsConfig, PoolConfig, RetryBudgetConfig } from './parsed.js'
@@ -38,6 +39,7 @@ const KNOWN = [
   'name',
   'protocols',
   'http2',
+  'http3',
   'limits',
   'connection',
   'tls',
@@ -74,13 +76,21 @@ export function parsePool(givenOrigin: unknown, options: unknown, environment: E
     defaults.MIN_BODY_BUFFER_BYTES,
     defaults.MAX_SIZE_BYTES,
   )
+  const protocols = parseProtocols(fields['protocols'], origin.scheme)
+  const http3 = parseHttp3(fields['http3'], protocols, bodyBuffer)
+  const connection = parseConnection(fields['connection'])
+  if (http3 !== null && connection.socketPath !== null) {
+    throw new ConfigError('connection.socketPath', 'HTTP/3 has no Unix sockets')
+  }
+  const runOn = readChoice('runOn', fields['runOn'], 'auto', ['auto', 'thread', 'event-loop'])
   const config = Object.freeze({
     name: fields['name'] === undefined ? origin.href : readText('name', fields['name'], MAX_NAME_LENGTH),
     origin: origin.href,
-    protocols: parseProtocols(fields['protocols'], origin.scheme),
+    protocols,
     http2: parseHttp2(fields['http2'], bodyBuffer),
+    http3,
     limits: parseLimits(fields['limits']),
-    connection: parseConnection(fields['connection']),
+    connection,
     tls: tls.config,
     resolver: parseResolver(fields['resolver']),
     bounds: parseBounds(fields['bounds']),
@@ -96,16 +106,25 @@ export function parsePool(givenOrigin: unknown, options: unknown, environment: E
     replay: readChoice('replay', fields['replay'], 'idempotent', ['idempotent', 'unprocessed', 'none']),
     bodyBuffer,
     maxReadSize: readLimit('maxReadSize', fields['maxReadSize'], defaults.MAX_READ_SIZE_BYTES),
-    runOn: decideRunner(readChoice('runOn', fields['runOn'], 'auto', ['auto', 'thread', 'event-loop']), environment),
+    runOn: decideRunner(runOn, environment, http3 !== null),
   })
   return { config, origin, tlsFiles: tls.files }
 }
 
-/** Node's loop saves the hand-off to another thread; with more than one CPU that thread is worth it. */
-function decideRunner(asked: 'auto' | 'thread' | 'event-loop', environment: Environment): 'thread' | 'event-loop' {
+/**
+ * Node's loop saves the hand-off to another thread; with more than one CPU that thread is worth it, and always for HTTP/3, whose
+ * acknowledgements and timers are in the process.
+ */
+function decideRunner(
+  asked: 'auto' | 'thread' | 'event-loop',
+  environment: Environment,
+  speaksHttp3: boolean,
+): 'thread' | 'event-loop' {
   if (asked === 'thread') return 'thread'
   if (asked === 'auto') {
-    return environment.parallelism === 1 && environment.eventLoopSupport === null ? 'event-loop' : 'thread'
+    return !speaksHttp3 && environment.parallelism === 1 && environment.eventLoopSupport === null
+      ? 'event-loop'
+      : 'thread'
   }
   if (environment.eventLoopSupport === null) return 'event-loop'
   throw new ConfigError('runOn', `'event-loop' is not possible here: ${environment.eventLoopSupport}`)
@@ -163,6 +182,7 @@ export function nativeConfig(parsed: Parsed, addresses: NativeAddress[], roots: 
       adaptiveWindow: config.http2.adaptiveWindow === null ? null : { ...config.http2.adaptiveWindow },
       ping: config.http2.ping === null ? null : { ...config.http2.ping },
     },
+    http3: config.http3 === null ? null : { ...config.http3 },
     tls:
       config.tls === null
         ? null

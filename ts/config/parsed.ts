@@ -57,7 +57,7 @@ export interface ResolverConfig {
 }
 
 /** What a pool may speak. */
-export type PoolProtocol = 'h1' | 'h2'
+export type PoolProtocol = 'h1' | 'h2' | 'h3'
 
 export interface Http2Config {
   readonly maxConcurrentStreams: number
@@ -73,6 +73,16 @@ export interface Http2Config {
 export interface AdaptiveWindowConfig {
   readonly maxStreamWindow: number
   readonly maxConnectionWindow: number
+}
+
+export interface Http3Config {
+  readonly maxConcurrentStreams: number
+  /** 0: what the upstream says alone. */
+  readonly idleTimeout: number
+  readonly pingInterval: number
+  readonly streamWindow: number
+  readonly connectionWindow: number
+  readonly congestion: 'cubic' | 'new-reno' | 'bbr'
 }
 
 export interface PingConfig {
@@ -98,6 +108,8 @@ export interface PoolConfig {
   /** Most wanted first. Two: as the upstream chooses. */
   readonly protocols: readonly PoolProtocol[]
   readonly http2: Http2Config
+  /** Null exactly where HTTP/3 is not spoken. */
+  readonly http3: Http3Config | null
   readonly limits: PoolLimitsConfig
   readonly connection: ConnectionConfig
   /** Null exactly where the origin is `http:`. Certificates and keys are not kept here. */

@@ -83,6 +83,16 @@ export interface NativeHttp2 {
   ping: NativePing | null
 }
 
+/** Connections of HTTP/3. */
+export interface NativeHttp3 {
+  maxConcurrentStreams: number
+  idleTimeout: number
+  pingInterval: number
+  streamWindow: number
+  connectionWindow: number
+  congestion: string
+}
+
 /** Limits of one priority. */
 export interface NativeLimits {
   maxConnections: number
@@ -132,6 +142,7 @@ export interface NativePoolConfig {
   bodyBuffer: number
   drainVanished: boolean
   http2: NativeHttp2
+  http3: NativeHttp3 | null
 }
 
 /** How many retries may be under way, as a share of the requests; wins over `max_retries`. */

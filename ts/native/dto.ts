@@ -46,8 +46,10 @@ export interface NativeChannel {
 export interface NativePoolConfig {
   readonly name: string
   readonly origin: NativeOrigin
-  readonly protocols: ('h1' | 'h2')[]
+  readonly protocols: ('h1' | 'h2' | 'h3')[]
   readonly http2: NativeHttp2
+  /** Null exactly where HTTP/3 is not spoken. */
+  readonly http3: NativeHttp3 | null
   /** Where to connect, best first; empty where it is not known yet or a Unix socket is used. */
   readonly addresses: NativeAddress[]
   readonly limits: NativeLimitsConfig
@@ -90,6 +92,15 @@ export interface NativeHttp2 {
 export interface NativeAdaptiveWindow {
   readonly maxStreamWindow: number
   readonly maxConnectionWindow: number
+}
+
+export interface NativeHttp3 {
+  readonly maxConcurrentStreams: number
+  readonly idleTimeout: number
+  readonly pingInterval: number
+  readonly streamWindow: number
+  readonly connectionWindow: number
+  readonly congestion: 'cubic' | 'new-reno' | 'bbr'
 }
 
 export interface NativePing {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forebay_core as core;
 use forebay_transport::PoolConfig;
-use forebay_transport::config::{AdaptiveWindow, Http2Config, PingConfig};
+use forebay_transport::config::{AdaptiveWindow, Congestion, Http2Config, Http3Config, PingConfig};
 use forebay_transport::tls::{Tls, TlsOptions};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
@@ -32,6 +32,18 @@ pub struct NativePoolConfig {
     pub body_buffer: u32,
     pub drain_vanished: bool,
     pub http2: NativeHttp2,
+    pub http3: Option<NativeHttp3>,
+}
+
+/// Connections of HTTP/3.
+#[napi(object)]
+pub struct NativeHttp3 {
+    pub max_concurrent_streams: u32,
+    pub idle_timeout: u32,
+    pub ping_interval: u32,
+    pub stream_window: u32,
+    pub connection_window: u32,
+    pub congestion: String,
 }
 
 /// Connections of HTTP/2.
@@ -212,6 +224,7 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
         max_head_fields: native.bounds.max_head_fields as usize,
         body_buffer: native.body_buffer as usize,
         http2: http2(&native.http2),
+        http3: native.http3.as_ref().map(http3).transpose()?.unwrap_or_default(),
         drain_vanished: native.drain_vanished,
         group: core::GroupConfig {
             default: limits(&native.limits.default)?,
@@ -224,8 +237,8 @@ pub(crate) fn convert(native: &NativePoolConfig) -> napi::Result<PoolConfig> {
 
 /// Two are the upstream's choice.
 fn protocols(names: &[String]) -> napi::Result<core::Protocols> {
-    use core::Protocol::{H1, H2};
-    let mut known = names.iter().map(|name| one_of("protocols", name, &[("h1", H1), ("h2", H2)]));
+    use core::Protocol::{H1, H2, H3};
+    let mut known = names.iter().map(|name| one_of("protocols", name, &[("h1", H1), ("h2", H2), ("h3", H3)]));
     match (known.next().transpose()?, known.next().transpose()?) {
         (Some(one), None) => Ok(core::Protocols::Fixed(one)),
         (Some(_), Some(_)) => Ok(core::Protocols::Mixed),
@@ -251,11 +264,26 @@ fn http2(native: &NativeHttp2) -> Http2Config {
     }
 }
 
+fn http3(native: &NativeHttp3) -> napi::Result<Http3Config> {
+    Ok(Http3Config {
+        stream_window: native.stream_window,
+        connection_window: native.connection_window,
+        idle_timeout: off(native.idle_timeout),
+        ping_interval: off(native.ping_interval),
+        congestion: one_of(
+            "http3.congestion",
+            &native.congestion,
+            &[("cubic", Congestion::Cubic), ("new-reno", Congestion::NewReno), ("bbr", Congestion::Bbr)],
+        )?,
+    })
+}
+
 fn convert_tls(tls: &NativeTls, host: &str, protocols: core::Protocols) -> napi::Result<Tls> {
     let alpn: &[&[u8]] = match protocols {
         core::Protocols::Mixed => &[b"h2", b"http/1.1"],
+        core::Protocols::Fixed(core::Protocol::H3) => &[b"h3"],
         core::Protocols::Fixed(core::Protocol::H2) => &[b"h2"],
-        core::Protocols::Fixed(_) => &[b"http/1.1"],
+        core::Protocols::Fixed(core::Protocol::H1) => &[b"http/1.1"],
     };
     let options = TlsOptions {
         ca: &tls.ca,
@@ -301,6 +329,13 @@ fn upstream(native: &NativePoolConfig, protocols: core::Protocols) -> napi::Resu
             max_concurrent_streams: native.http2.max_concurrent_streams,
             pre_settings_streams: native.http2.pre_settings_streams,
             remember: native.http2.remember,
+        },
+        h3: core::H3Config {
+            max_concurrent_streams: native
+                .http3
+                .as_ref()
+                .map_or(core::H3Config::default().max_concurrent_streams, |http3| http3.max_concurrent_streams),
+            ..core::H3Config::default()
         },
         connect_timeout: ms(c.connect_timeout),
         queue_timeout: off(native.timeouts.queue_timeout),

@@ -100,14 +100,14 @@ fn all_who_wait_are_woken_once_the_socket_can_be_written_to_again() {
     let reactor = reactor();
     let socket = datagrams(&reactor);
     let (one, two) = (socket.writer(), socket.writer());
-    let (wakes, waker) = Wakes::new();
+    let (seen, waker) = Wakes::new();
     let cx = Context::from_waker(&waker);
     assert!(matches!(one.poll_writable(&cx), Poll::Ready(Ok(()))), "writable until a write says otherwise");
 
     let blocked = socket.try_send(|_| Err(ErrorKind::WouldBlock.into()));
     assert_eq!(blocked.unwrap_err().kind(), ErrorKind::WouldBlock);
     assert!(one.poll_writable(&cx).is_pending() && two.poll_writable(&cx).is_pending());
-    turn_until(&reactor, || wakes.count() == 2);
+    turn_until(&reactor, || seen.count() == 2);
     assert!(matches!(one.poll_writable(&cx), Poll::Ready(Ok(()))));
     assert!(matches!(two.poll_writable(&cx), Poll::Ready(Ok(()))));
 
@@ -115,7 +115,7 @@ fn all_who_wait_are_woken_once_the_socket_can_be_written_to_again() {
     let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     send(&socket, b"x", peer.local_addr().unwrap()).unwrap();
     reactor.turn(Some(Duration::ZERO));
-    assert_eq!(wakes.count(), 2);
+    assert_eq!(seen.count(), 2);
 }
 
 #[test]
@@ -123,13 +123,13 @@ fn a_writer_that_is_gone_is_not_woken() {
     let reactor = reactor();
     let socket = datagrams(&reactor);
     let (stays, goes) = (socket.writer(), socket.writer());
-    let (wakes, waker) = Wakes::new();
+    let (seen, waker) = Wakes::new();
     let (none, other) = Wakes::new();
     let _ = socket.try_send(|_| Err(ErrorKind::WouldBlock.into()));
     assert!(stays.poll_writable(&Context::from_waker(&waker)).is_pending());
     assert!(goes.poll_writable(&Context::from_waker(&other)).is_pending());
     drop(goes);
-    turn_until(&reactor, || wakes.count() == 1);
+    turn_until(&reactor, || seen.count() == 1);
     assert_eq!(none.count(), 0);
 }
 

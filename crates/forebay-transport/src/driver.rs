@@ -16,7 +16,7 @@ use crate::config::PoolConfig;
 use crate::error::{Code, Failure, Phase};
 use crate::exchange::Exchanges;
 use crate::pool::{Pool, Shared, defect};
-use crate::quic::Endpoints;
+use crate::quic::{Buffers, Endpoints};
 use crate::request::{self, Submission};
 use crate::sink::{PoolId, RequestId, Sink};
 use crate::upload;
@@ -184,6 +184,12 @@ impl Driver {
     pub fn with_core<R>(&self, pool: PoolId, look: impl FnOnce(&Group) -> R) -> Option<R> {
         let found = self.pools.borrow().get(&pool).cloned();
         found.map(|p| p.with_core(look))
+    }
+
+    /// What the system granted the UDP sockets that are open, where it is least. `None`: there is none.
+    #[must_use]
+    pub fn udp_buffers(&self) -> Option<Buffers> {
+        self.shared.endpoints.buffers()
     }
 
     /// Lets go of the counters of a closed pool.

@@ -42,6 +42,7 @@ mod wire;
 
 pub use config::PoolConfig;
 pub use driver::Driver;
+pub use quic::Buffers;
 
 #[cfg(test)]
 extern crate self as forebay_transport;

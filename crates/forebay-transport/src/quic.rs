@@ -14,5 +14,6 @@ mod options;
 mod runtime;
 
 pub(crate) use dial::{Quic, dial};
+pub use endpoint::Buffers;
 pub(crate) use endpoint::{Endpoint, Endpoints};
 pub(crate) use options::{client, code};

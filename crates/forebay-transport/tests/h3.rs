@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_core::{Protocol, Protocols, Stat};
-use forebay_testkit::h3::{Going, Options, Server, Transport};
 use forebay_testkit::certificates::Identity;
+use forebay_testkit::h3::{Going, Options, Server, Transport};
 use forebay_testkit::pattern;
 use forebay_testkit::tls::TlsOptions;
 use forebay_transport::PoolConfig;

@@ -38,7 +38,12 @@ pub(crate) fn h3_reset(code: u64, headed: bool) -> Failure {
     Failure::new(code, phase, class, &format!("the peer reset the stream: {wire}"))
 }
 
-/// GOAWAY says that the request was not and will not be processed.
-pub(crate) fn h3_unprocessed() -> Failure {
-    Failure::new(Code::StreamRefused, Phase::Head, Class::Unprocessed, "GOAWAY: not processed")
+/// GOAWAY says that the request was not and will not be processed. A peer that has answered it lies.
+pub(crate) fn h3_unprocessed(headed: bool) -> Failure {
+    let (code, phase, class) = if headed {
+        (Code::StreamReset, Phase::Body, Class::Never)
+    } else {
+        (Code::StreamRefused, Phase::Head, Class::Unprocessed)
+    };
+    Failure::new(code, phase, class, "GOAWAY: not processed")
 }

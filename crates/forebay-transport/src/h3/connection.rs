@@ -232,10 +232,7 @@ impl H3 {
             }
             stream.reset(Wire::REQUEST_CANCELLED);
             let carried = &stream.carried;
-            let failure = match carried.is_headed() {
-                false => h3_unprocessed(),
-                true => Failure::new(Code::StreamReset, Phase::Body, Class::Never, "GOAWAY takes the request back"),
-            };
+            let failure = h3_unprocessed(carried.is_headed());
             pool.stream_failed(link, (carried.request, carried.id), failure, self.answered, carried.has_begun());
             self.vacate(count(index));
         }

@@ -52,11 +52,6 @@ impl Out {
         self.written > 0
     }
 
-    /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
     /// Whether the peer wants no more.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use forebay_core::{
-    Class, ConnectFailure, ConnectFailureReason, Connected, ConnectionEnd, DrainReason, Instant, Protocol, Stat,
-    StreamEnd, StreamId,
+    Class, ConnectFailure, ConnectFailureReason, Connected, ConnectionEnd, DrainReason, Instant, Stat, StreamEnd,
+    StreamId,
 };
 
 use super::{Ended, Pool};

@@ -38,6 +38,8 @@ struct Attempt {
     connecting: quinn::Connecting,
 }
 
+type Winner = (quinn::Connection, Rc<Endpoint>, SocketAddr);
+
 struct Race<'a> {
     pool: &'a Pool,
     link: &'a Link,
@@ -110,7 +112,7 @@ impl Race<'_> {
         Ok(Attempt { address, endpoint, connecting })
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(quinn::Connection, Rc<Endpoint>, SocketAddr), Failure>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Winner, Failure>> {
         loop {
             let mut lost = false;
             let mut at = 0;

@@ -75,7 +75,12 @@ pub(crate) struct Endpoints(RefCell<BTreeMap<IpAddr, Weak<Endpoint>>>);
 
 impl Endpoints {
     /// The one that reaches `peer` from `local`, or from wherever the system chooses.
-    pub(crate) fn reaching(&self, handle: &Handle, peer: SocketAddr, local: Option<IpAddr>) -> io::Result<Rc<Endpoint>> {
+    pub(crate) fn reaching(
+        &self,
+        handle: &Handle,
+        peer: SocketAddr,
+        local: Option<IpAddr>,
+    ) -> io::Result<Rc<Endpoint>> {
         let any: IpAddr = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let local = local.unwrap_or(any);
         let mut all = self.0.borrow_mut();
