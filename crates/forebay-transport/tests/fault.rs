@@ -33,6 +33,8 @@ mod h2_goaway;
 mod h2_identity;
 #[path = "fault/h2_stream.rs"]
 mod h2_stream;
+#[path = "fault/h3.rs"]
+mod h3;
 #[path = "fault/head.rs"]
 mod head;
 #[path = "fault/reuse.rs"]

@@ -250,6 +250,24 @@ fn a_connection_rotates_after_so_many_requests() {
 }
 
 #[test]
+fn after_a_stall_the_next_request_dials_anew() {
+    let server = server(&Options::default());
+    let mut world = World::with_clock(h3(&server));
+    let id = world.get("/bytes/1");
+    assert_eq!(world.answer(id).body, bytes(1));
+    world.pass(Duration::from_secs(10));
+    let id = world.get("/bytes/2");
+    assert!(world.answer(id).reused, "no deadline was missed");
+    // The keep-alive was due five seconds ago.
+    world.pass(Duration::from_secs(20));
+    let id = world.get("/bytes/3");
+    let answer = world.answer(id);
+    assert_eq!((answer.body, answer.reused), (bytes(3), false));
+    assert_eq!(server.stats().connections_accepted, 2);
+    world.finish();
+}
+
+#[test]
 fn a_server_that_dies_fails_what_is_open_and_the_next_request_dials_anew() {
     let server = server(&Options::default());
     let mut configured = h3(&server);

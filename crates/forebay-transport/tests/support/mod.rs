@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod http2;
+pub(crate) mod http3;
 pub(crate) mod trial;
 
 use std::cell::{Cell, RefCell};

@@ -300,7 +300,12 @@ impl Model {
     pub(super) fn detach(&mut self, birth: u64, token: u64) -> Run {
         let conn = self.conn(birth).expect("a living connection");
         let place = conn.runs.iter().position(|run| run.request.token == token).expect("a running stream");
-        conn.runs.remove(place)
+        let run = conn.runs.remove(place);
+        if !run.opened {
+            // Credit is used up by what was opened.
+            conn.credit += 1;
+        }
+        run
     }
 
     pub fn stream_ended(&mut self, token: u64, end: StreamEnd) {
