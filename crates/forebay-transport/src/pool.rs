@@ -11,8 +11,8 @@ mod guarded;
 mod inputs;
 mod multiplexed;
 mod policy;
-mod retries;
 mod quic;
+mod retries;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

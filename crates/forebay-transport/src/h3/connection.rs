@@ -338,7 +338,7 @@ impl H3 {
 
     fn open(&mut self, pool: &Rc<Pool>, link: &Rc<Link>, request: RequestId, stream: StreamId) {
         // If its caller has gone, a reset follows; its number may be another's by now.
-        if pool.shared.exchanges.with(request, |e| e.stream == stream) != Some(true) {
+        if pool.shared.exchanges.with(request, |e| e.stream == Some(stream)) != Some(true) {
             return;
         }
         if self.away {

@@ -80,7 +80,7 @@ fn k05_a_head_is_refused_by_its_announced_length() {
 
 #[test]
 fn k06_an_unknown_frame_of_4_gb_is_skipped_as_it_comes() {
-    let script = Script::new().http3().send(To::Request(0), frame_saying(1 << 32, 0x21, &[0; 100_000]));
+    let script = Script::new().http3().send(To::Request(0), frame_saying(1 << 32, 0x21, &vec![0; 100_000]));
     let headers = Limit::After(Duration::from_millis(300));
     let outcome =
         Outcome::with(script, |_| {}, |s| s.timeouts = Some(Box::new(Timeouts { headers, ..Timeouts::default() })));
@@ -104,8 +104,7 @@ fn k08_an_end_without_a_head_is_malformed() {
 #[test]
 fn k09_a_head_before_the_final_one_is_told_and_is_not_the_response() {
     let hints = headers(&[(":status", "103"), ("link", "</a>")]);
-    let outcome =
-        Outcome::with(answer([hints, response(b"hello")].concat()), |_| {}, |s| s.informational = true);
+    let outcome = Outcome::with(answer([hints, response(b"hello")].concat()), |_| {}, |s| s.informational = true);
     outcome.succeeded(200, "hello");
     assert_eq!(outcome.answer.informational.len(), 1);
     outcome.then(Left::Kept);
@@ -216,10 +215,13 @@ fn k18_k19_k20_resets_say_whether_the_request_was_processed() {
         outcome.failed(told, Phase::Head, class);
         outcome.then(Left::Kept);
     }
-    let outcome = Outcome::of(Script::new().http3().send(To::Request(0), headers(OK)).wait(Duration::from_millis(50)).reset(
-        To::Request(0),
-        0x10b,
-    ));
+    let outcome = Outcome::of(
+        Script::new()
+            .http3()
+            .send(To::Request(0), headers(OK))
+            .wait(Duration::from_millis(50))
+            .reset(To::Request(0), 0x10b),
+    );
     outcome.failed(Code::StreamReset, Phase::Body, Class::Never);
     outcome.then(Left::Kept);
 }
@@ -298,8 +300,7 @@ fn q05_loss_disorder_and_corruption_harm_no_byte() {
         super::support::trial::authority(),
     )
     .unwrap();
-    let faults =
-        Faults { seed: 5, drop: 2.0, reorder: 2.0, duplicate: 2.0, corrupt: 1.0, ..Faults::default() };
+    let faults = Faults { seed: 5, drop: 2.0, reorder: 2.0, duplicate: 2.0, corrupt: 1.0, ..Faults::default() };
     let relay = Relay::start(server.addr(), faults).unwrap();
     let mut world = World::new(h3_alone(relay.addr()));
     let all: Vec<_> = (0..40).map(|n| world.get(&format!("/bytes/{}", n * 5_000))).collect();

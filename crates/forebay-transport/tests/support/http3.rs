@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use forebay_core::{Class, Protocol, Protocols, Stat};
-use forebay_testkit::h3::frame;
 use forebay_testkit::quic::{Options, Script, Server, To};
 use forebay_transport::error::{Code, Phase};
 
@@ -27,7 +26,10 @@ pub(crate) fn h3_alone(address: SocketAddr) -> PoolConfig {
 }
 
 /// The same, with another authority.
-pub(crate) fn h3_trusting(authority: &Arc<forebay_testkit::certificates::Authority>, address: SocketAddr) -> PoolConfig {
+pub(crate) fn h3_trusting(
+    authority: &Arc<forebay_testkit::certificates::Authority>,
+    address: SocketAddr,
+) -> PoolConfig {
     let mut config = config(address);
     config.tls = Some(offering(&authority.pem(), "localhost", &[b"h3"]));
     config.upstream.protocols = Protocols::Fixed(Protocol::H3);
@@ -110,7 +112,8 @@ pub(crate) fn ends_its_connection(script: Script, code: Code, class: Class, wire
     let outcome = Outcome::of(script);
     outcome.failed(code, Phase::Head, class);
     assert_eq!(outcome.world.stat(Stat::CxProtocolError), 1);
-    let told = |server: &Server| server.connections()[0].end.clone() == Some(forebay_testkit::quic::End::PeerClosed(wire));
+    let told =
+        |server: &Server| server.connections()[0].end.clone() == Some(forebay_testkit::quic::End::PeerClosed(wire));
     outcome.world.until("the server to be told why", |_| told(&outcome.server));
     outcome.then(Left::Closed);
 }
