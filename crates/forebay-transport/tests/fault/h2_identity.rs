@@ -29,6 +29,7 @@ fn over_tls(server: &Server) -> PoolConfig {
         alpn: &[b"h2"],
         session_cache: 0,
         skip_verification: false,
+        early_data: false,
     });
     let mut config = config(server.addr());
     config.tls = Some(tls.unwrap());
