@@ -15,6 +15,20 @@ async function scene(t: ExecutionContext, makePool: MakePool, args: readonly str
   return { server, pool }
 }
 
+/** Bodies that begin at once and end when they are told to, so that their requests are open until then. */
+function hold(): { parts: () => AsyncIterable<Uint8Array>; release: () => void } {
+  let release = () => {}
+  const released = new Promise<void>(resolve => {
+    release = resolve
+  })
+  async function* parts() {
+    yield Buffer.from('beginning')
+    await released
+    yield Buffer.from(' and end')
+  }
+  return { parts, release: () => release() }
+}
+
 eachRunner('a hundred cold requests share one connection, and say so', async (t, makePool) => {
   const { server, pool } = await scene(t, makePool)
   const all = await Promise.all(
@@ -110,14 +124,14 @@ eachRunner('what is aborted costs its stream only', async (t, makePool) => {
 
 eachRunner('what one connection may not carry goes over further ones', async (t, makePool) => {
   const { server, pool } = await scene(t, makePool, ['--max-concurrent-streams', '10'])
-  const responses = await Promise.all(
-    Array.from({ length: 30 }, async () => {
-      const response = await pool.request({ path: '/delay/200' })
-      await response.body.text()
-      return response.status
-    }),
-  )
-  t.true(responses.every(status => status === 200))
+  const held = hold()
+  const all = Array.from({ length: 30 }, async () => {
+    const response = await pool.request({ method: 'POST', path: '/echo', body: held.parts })
+    return response.body.text()
+  })
+  await server.until('streamsBegun=30')
+  held.release()
+  t.deepEqual(new Set(await Promise.all(all)), new Set(['beginning and end']))
   t.like(await server.stats(), { connectionsAccepted: 3, maxStreamsPerConnection: 10 })
 })
 
@@ -130,13 +144,15 @@ eachRunner('a connection at its limit serves what waits as streams end', async (
 
 eachRunner('after GOAWAY the open request finishes and the next goes elsewhere', async (t, makePool) => {
   const { server, pool } = await scene(t, makePool)
-  const open = pool.request({ path: '/delay/300/bytes/7' })
+  const held = hold()
+  const open = pool.request({ method: 'POST', path: '/echo', body: held.parts })
   await server.until('streamsBegun=1')
   await server.ask('goaway')
   while (pool.stats.cxCloseNotify === 0) await sleep(5)
   const next = await pool.request({ path: '/bytes/8' })
   t.is((await next.body.bytes()).byteLength, 8)
-  t.is((await (await open).body.bytes()).byteLength, 7)
+  held.release()
+  t.is(await (await open).body.text(), 'beginning and end')
   t.is((await server.stats()).connectionsAccepted, 2)
 })
 
@@ -148,10 +164,12 @@ eachRunner('a connection serves no more requests than it may', async (t, makePoo
 
 eachRunner('close() lets the open request finish and tells the upstream', async (t, makePool) => {
   const { server, pool } = await scene(t, makePool)
-  const open = pool.request({ path: '/delay/100/bytes/9' })
+  const held = hold()
+  const open = pool.request({ method: 'POST', path: '/echo', body: held.parts })
   await server.until('streamsBegun=1')
   const closed = pool.close()
-  t.is((await (await open).body.bytes()).byteLength, 9)
+  held.release()
+  t.is(await (await open).body.text(), 'beginning and end')
   await closed
   await server.until('connectionsOpen=0')
   t.pass()

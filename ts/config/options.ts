@@ -395,33 +395,36 @@ export interface Http2Options {
 /** Connections of HTTP/3. */
 export interface Http3Options {
   /**
-   * Requests on a connection at once, from 1 to 65_536; the upstream may allow fewer.
+   * Requests on a connection at once, from 1 to 65_536; the upstream may allow fewer. Source: Envoy.
    * @default 100
    */
   readonly maxConcurrentStreams?: number | undefined
   /**
-   * A connection on which nothing comes for so long, in ms, is over; the upstream may say less. `0`: only what it says.
+   * A connection on which nothing comes for so long, in ms, to 2^31 - 1, is over; the upstream may say less. `0`: only what it says.
+   * Source: Envoy.
    * @default 600_000
    */
   readonly idleTimeout?: number | undefined
   /**
-   * After so much silence, in ms, the upstream is asked if it is still there, which also keeps a path through NAT open. `0`: never.
+   * After so much silence, in ms, to 2^31 - 1, the upstream is asked if it is still there, which also keeps a path through NAT open. `0`:
+   * never. Source: Envoy, which leaves it to QUICHE.
    * @default 15_000
    */
   readonly pingInterval?: number | undefined
   /**
-   * Bytes of a body that the upstream may send ahead of its reader, from 65_535.
+   * Bytes of a body that the upstream may send ahead of its reader, from 65_535 to 2^31 - 1. As for HTTP/2.
    * @default `bodyBuffer`
    */
   readonly streamWindow?: number | undefined
   /**
-   * The same for all requests on a connection together; as much of what is sent may wait for an acknowledgement. Raise both on long
-   * paths.
+   * The same for all requests on a connection together, from 65_535 to 2^31 - 1; as much of what is sent may wait for an acknowledgement.
+   * Raise both on long paths. As for HTTP/2.
    * @default 16 times `streamWindow`
    */
   readonly connectionWindow?: number | undefined
   /**
-   * How the rate is found that the path takes: by loss (RFC 9438, RFC 9002), or by bandwidth and delay (`bbr`, experimental).
+   * How the rate is found that the path takes: by loss (`cubic`: RFC 9438; `new-reno`: RFC 9002), or by bandwidth and delay (`bbr`,
+   * experimental). Source of the default: Linux for TCP, and quinn.
    * @default 'cubic'
    */
   readonly congestion?: 'cubic' | 'new-reno' | 'bbr' | undefined

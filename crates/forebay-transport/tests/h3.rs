@@ -175,15 +175,22 @@ fn a_request_that_is_given_up_is_reset_and_costs_its_stream_only() {
 
 #[test]
 fn inventory_087_credit_that_is_used_up_asks_for_another_connection() {
-    for (count, limit, connections) in [(50, 100, 1), (100, 10, 10), (150, 100, 2)] {
+    for (count, limit, ours, connections) in
+        [(50, 100, 100, 1), (100, 10, 100, 10), (150, 100, 100, 2), (3, 100, 3, 1), (4, 100, 3, 2)]
+    {
         let server = server(&limited(limit));
-        let mut world = World::new(h3(&server));
-        let all: Vec<_> = (0..count).map(|_| world.get("/delay/100")).collect();
+        let mut configured = h3(&server);
+        configured.upstream.h3.max_concurrent_streams = ours;
+        let mut world = World::new(configured);
+        // None ends before all have begun.
+        let all: Vec<_> = (0..count).map(|_| world.upload("/echo", None)).collect();
+        begun(&world, &server, count);
         for id in all {
+            world.give_end(id);
             assert_eq!(world.answer(id).status, Some(200));
         }
         let stats = server.stats();
-        assert_eq!(stats.connections_accepted, connections, "{count} at {limit}");
+        assert_eq!(stats.connections_accepted, connections, "{count} at {limit} and {ours}");
         assert_eq!(stats.streams_begun, count);
         world.finish();
     }
@@ -224,13 +231,15 @@ fn credit_that_grows_without_an_end_lets_the_waiting_go() {
 fn a_going_connection_finishes_what_it_has_and_the_next_goes_elsewhere() {
     let server = server(&Options::default());
     let mut world = World::new(h3(&server));
-    let first = world.get("/delay/300/bytes/7");
+    let first = world.upload("/echo", None);
     begun(&world, &server, 1);
     server.end(Going::Gracefully);
     world.until("the notice", |w| w.stat(Stat::CxCloseNotify) == 1);
     let second = world.get("/bytes/8");
     assert_eq!(world.answer(second).body, bytes(8));
-    assert_eq!(world.answer(first).body, bytes(7));
+    world.give(first, &b"and on"[..]);
+    world.give_end(first);
+    assert_eq!(world.answer(first).body, b"and on");
     assert_eq!(server.stats().connections_accepted, 2);
     world.finish();
 }

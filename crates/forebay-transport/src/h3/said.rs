@@ -1,6 +1,7 @@
 //! What the peer says on streams that it opens: SETTINGS, GOAWAY, QPACK. QUIC keeps their number within our limit.
 //!
-//! Promise: they are read as they come, so that their windows never fill. Used by `connection`.
+//! Promise: they are read as they come, so that their windows never fill, and to the last byte that came before the connection's end.
+//! Used by `connection`.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -39,6 +40,7 @@ impl Said {
         budget: &mut Budget,
         mut tell: impl FnMut(PeerEvent),
     ) -> Result<(), Trouble> {
+        let mut over = None;
         loop {
             let connection = &self.connection;
             let accepting = self.accepting.get_or_insert_with(|| {
@@ -49,19 +51,30 @@ impl Said {
                 Poll::Pending => break,
                 Poll::Ready(accepted) => {
                     self.accepting = None;
-                    self.streams.push((accepted.map_err(Trouble::Lost)?, UniStream::default()));
+                    match accepted {
+                        Ok(stream) => self.streams.push((stream, UniStream::default())),
+                        Err(error) => {
+                            over = Some(error);
+                            break;
+                        }
+                    }
                 }
             }
         }
+        // Though it is over: what came before may say what became of our requests.
         let mut at = 0;
         while let Some((from, kind)) = self.streams.get_mut(at) {
-            if read(cx, &mut self.peer, from, kind, budget, &mut tell)? {
-                at += 1;
-            } else {
-                self.streams.swap_remove(at);
+            match read(cx, &mut self.peer, from, kind, budget, &mut tell) {
+                Ok(true) => at += 1,
+                Ok(false) => drop(self.streams.swap_remove(at)),
+                Err(Trouble::Lost(error)) => {
+                    over = Some(error);
+                    at += 1;
+                }
+                Err(fault) => return Err(fault),
             }
         }
-        Ok(())
+        over.map_or(Ok(()), |error| Err(Trouble::Lost(error)))
     }
 }
 

@@ -1,7 +1,9 @@
 //! One exchange on an HTTP/3 connection: request out, head and body in.
 //!
 //! Promise: no more of a body is read than the reader granted and a little beyond, to see its end; QUIC opens the stream's window as it
-//! is read. What is dropped before its end is reset both ways with a code of HTTP/3. Used by `connection`. Not here: what the pool is told.
+//! is read. What is dropped before its end is reset both ways with a code of HTTP/3. A response with all of its length is complete
+//! though its end never comes; until the connection, the peer or a limit says so its trailers may. Used by `connection`. Not here: what the
+//! pool is told.
 
 use std::future::Future;
 use std::pin::pin;
@@ -118,6 +120,9 @@ impl Stream {
             self.carried.deliver(pool, false);
             return Some(end);
         }
+        if around.lost.is_some_and(|(_, culprit)| culprit != Some(self.number)) && self.reader.is_complete() {
+            self.complete(pool);
+        }
         let mut moved = false;
         self.send(cx, pool, &mut moved);
         if self.carried.is_whole() {
@@ -139,7 +144,21 @@ impl Stream {
         moved |= self.carried.received() > before;
         let failure = self.carried.wait_on(cx, timer, pool, moved)?;
         self.reset(Code::REQUEST_CANCELLED);
+        if self.reader.is_complete() {
+            // Only its end did not come.
+            self.complete(pool);
+            self.carried.finish(pool, true);
+            return Some(End::Whole);
+        }
         Some(End::Failed { failure, timed_out: true })
+    }
+
+    /// The response is complete, whether or not its end came.
+    fn complete(&mut self, pool: &Pool) {
+        if !self.carried.is_whole() {
+            self.drained = true;
+            self.carried.ended(pool, self.trailers.take());
+        }
     }
 
     fn send(&mut self, cx: &mut Context<'_>, pool: &Pool, moved: &mut bool) {
@@ -170,12 +189,11 @@ impl Stream {
                 Poll::Ready(Ok(None)) => {
                     self.drained = true;
                     self.reader.finish().map_err(|fault| self.at_fault(fault))?;
-                    self.carried.ended(around.pool, self.trailers.take());
+                    self.complete(around.pool);
                     return Ok(());
                 }
                 Poll::Ready(Err(ReadError::Reset(_))) if self.reader.is_complete() => {
-                    self.drained = true;
-                    self.carried.ended(around.pool, self.trailers.take());
+                    self.complete(around.pool);
                     return Ok(());
                 }
                 Poll::Ready(Err(ReadError::Reset(reason))) => {
@@ -183,6 +201,8 @@ impl Stream {
                     let failure = h3_reset(reason.into_inner(), self.carried.is_headed());
                     return Err(End::Failed { failure, timed_out: false });
                 }
+                // That it is over is known then; whether the response is complete counts.
+                Poll::Ready(Err(ReadError::ConnectionLost(_))) if around.lost.is_some() => return Ok(()),
                 Poll::Ready(Err(ReadError::ConnectionLost(error))) => return Err(End::Lost(error)),
                 Poll::Ready(Err(_)) => return Err(End::Lost(ConnectionError::LocallyClosed)),
             };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use forebay_core::{Class, ReplayPolicy, Stat};
 use forebay_testkit::h3::frame::{self, control, data, frame_saying, goaway, headers, kind, response, stream, varint};
-use forebay_testkit::quic::{Door, Script, To};
+use forebay_testkit::quic::{Door, End, Script, To};
 use forebay_testkit::relay::{Faults, Hole, Relay};
 use forebay_testkit::udp;
 use forebay_transport::error::{Code, Phase};
@@ -44,8 +44,20 @@ fn k01_unsound_settings_end_the_connection() {
 #[test]
 fn k02_a_control_or_qpack_stream_that_ends_ends_the_connection() {
     breaks(Script::new().http3().streams(1).finish(To::Uni(0), b""), 0x104);
-    breaks(Script::new().http3().streams(1).reset(To::Uni(0), 0x100), 0x104);
     breaks(Script::new().http3().streams(1).finish(To::Uni(1), varint(stream::QPACK_ENCODER)), 0x104);
+    // A response shows that the stream is known: QUIC drops what was not read before a reset.
+    let known = Script::new().http3().finish(To::Request(0), response(b"first"));
+    let server = serve([known.streams(2).reset(To::Uni(0), 0x100)]);
+    let mut configured = h3_alone(server.addr());
+    configured.upstream.replay = ReplayPolicy::None;
+    let mut world = World::new(configured);
+    let first = world.get("/");
+    assert_eq!(world.answer(first).body, b"first");
+    let second = world.get("/");
+    let failure = world.answer(second).failure.unwrap();
+    assert_eq!((failure.code, failure.class), (Code::ProtocolError, Class::Maybe));
+    world.until("the server to be told why", |_| server.connections()[0].end == Some(End::PeerClosed(0x104)));
+    world.finish();
 }
 
 #[test]
@@ -198,6 +210,25 @@ fn k16_what_goaway_leaves_out_goes_again() {
 }
 
 #[test]
+fn k16_a_goaway_counts_though_the_close_came_with_it() {
+    let farewell = Script::new().http3().streams(2).signal().send(To::Uni(0), goaway(4));
+    // A close overtakes what has not left yet.
+    let script = farewell.wait(Duration::from_millis(100)).close(0x100);
+    let server = serve([script]);
+    let mut configured = h3_alone(server.addr());
+    configured.upstream.replay = ReplayPolicy::None;
+    let mut world = World::new(configured);
+    let all = [world.get("/"), world.get("/")];
+    world.until("both requests", |_| server.connections().first().is_some_and(|c| c.requests.len() == 2));
+    // Both come while nobody looks.
+    server.signal(0);
+    assert!(server.wait_until(PATIENCE, |connections| connections[0].end.is_some()));
+    let failures = all.map(|id| world.answer(id).failure.unwrap()).map(|f| (f.code, f.class));
+    assert_eq!(failures, [(Code::ConnectionClosed, Class::Maybe), (Code::StreamRefused, Class::Unprocessed)]);
+    world.finish();
+}
+
+#[test]
 fn k17_a_goaway_that_grows_or_is_no_request_ends_the_connection() {
     breaks(says([goaway(4), goaway(8)].concat()), 0x108);
     breaks(says(goaway(5)), 0x108);
@@ -215,15 +246,76 @@ fn k18_k19_k20_resets_say_whether_the_request_was_processed() {
         outcome.failed(told, Phase::Head, class);
         outcome.then(Left::Kept);
     }
-    let outcome = Outcome::of(
-        Script::new()
-            .http3()
-            .send(To::Request(0), headers(OK))
-            .wait(Duration::from_millis(50))
-            .reset(To::Request(0), 0x10b),
-    );
-    outcome.failed(Code::StreamReset, Phase::Body, Class::Never);
-    outcome.then(Left::Kept);
+    // The head comes first: QUIC drops what was not read before a reset.
+    let script = Script::new().http3().send(To::Request(0), headers(OK)).signal().reset(To::Request(0), 0x10b);
+    let server = serve([script.serve(1, "ok")]);
+    let mut world = World::new(h3_alone(server.addr()));
+    let id = world.get("/");
+    world.until("the head", |w| w.so_far(id).status.is_some());
+    server.signal(0);
+    let failure = world.answer(id).failure.unwrap();
+    assert_eq!((failure.code, failure.phase, failure.class), (Code::StreamReset, Phase::Body, Class::Never));
+    world.finish();
+}
+
+/// A head that announces a length, and all of it.
+fn complete(body: &str) -> Vec<u8> {
+    [headers(&[(":status", "200"), ("content-length", &body.len().to_string())]), data(body.as_bytes())].concat()
+}
+
+#[test]
+fn k21_a_response_with_all_of_its_length_is_complete_whatever_follows() {
+    let whole = || Script::new().http3().send(To::Request(0), complete("hello")).signal();
+    for (script, left) in [
+        (whole().reset(To::Request(0), 0x102).serve(1, "ok"), 1),
+        (whole().close(0x100), 2),
+        // A rule that another stream broke.
+        (whole().send(To::Uni(0), goaway(5)), 2),
+    ] {
+        let server = serve([script]);
+        let mut configured = h3_alone(server.addr());
+        configured.upstream.replay = ReplayPolicy::None;
+        let mut world = World::new(configured);
+        let id = world.get("/");
+        world.until("the body", |w| w.so_far(id).body == b"hello");
+        assert!(!world.has_ended(id), "trailers may come");
+        server.signal(0);
+        let answer = world.answer(id);
+        assert_eq!((answer.status, answer.failure), (Some(200), None));
+        let next = world.get("/");
+        assert_eq!(world.answer(next).body, b"ok");
+        assert_eq!(server.connections().len(), left);
+        world.finish();
+    }
+}
+
+#[test]
+fn k21_an_end_that_never_comes_costs_a_complete_response_nothing() {
+    let server = serve([Script::new().http3().send(To::Request(0), complete("hello")).serve(1, "ok")]);
+    let mut world = World::new(h3_alone(server.addr()));
+    let body_idle = Limit::After(Duration::from_millis(100));
+    let id = world.submit(|s| s.timeouts = Some(Box::new(Timeouts { body_idle, ..Timeouts::default() })));
+    let answer = world.answer(id);
+    assert_eq!((&answer.body[..], answer.failure), (&b"hello"[..], None));
+    let next = world.get("/");
+    assert_eq!(world.answer(next).body, b"ok");
+    world.until("the stream's end at the server", |_| server.connections()[0].requests[0].stopped.is_some());
+    assert_eq!(server.connections().len(), 1);
+    world.finish();
+}
+
+#[test]
+fn k21_what_is_not_complete_fails_with_its_connection() {
+    let head = headers(&[(":status", "200"), ("content-length", "5")]);
+    let script = Script::new().http3().send(To::Request(0), [head, data(b"hell")].concat()).signal().close(0x100);
+    let server = serve([script]);
+    let mut world = World::new(h3_alone(server.addr()));
+    let id = world.get("/");
+    world.until("the body", |w| w.so_far(id).body == b"hell");
+    server.signal(0);
+    let failure = world.answer(id).failure.unwrap();
+    assert_eq!((failure.code, failure.phase, failure.class), (Code::BodyIncomplete, Phase::Body, Class::Never));
+    world.finish();
 }
 
 #[test]
@@ -279,11 +371,11 @@ fn q03_a_path_that_goes_dark_ends_the_connection_after_a_time_out() {
     let server = serve([Script::new().http3()]);
     let relay = Relay::start(server.addr(), Faults::default()).unwrap();
     let mut world = World::new(h3_alone(relay.addr()));
+    let other = world.get("/");
+    world.until("the request", |_| server.connections().first().is_some_and(|c| c.requests.len() == 1));
+    relay.set_hole(Hole::Both);
     let headers = Limit::After(Duration::from_millis(300));
     let slow = world.submit(|s| s.timeouts = Some(Box::new(Timeouts { headers, ..Timeouts::default() })));
-    let other = world.get("/");
-    world.until("both requests", |_| server.connections().first().is_some_and(|c| c.requests.len() == 2));
-    relay.set_hole(Hole::Both);
     assert_eq!(world.answer(slow).code(), Some(Code::HeadersTimeout));
     let failure = world.answer(other).failure.unwrap();
     assert_eq!((failure.code, failure.class), (Code::KeepaliveTimeout, Class::Maybe));
@@ -302,7 +394,10 @@ fn q05_loss_disorder_and_corruption_harm_no_byte() {
     .unwrap();
     let faults = Faults { seed: 5, drop: 2.0, reorder: 2.0, duplicate: 2.0, corrupt: 1.0, ..Faults::default() };
     let relay = Relay::start(server.addr(), faults).unwrap();
-    let mut world = World::new(h3_alone(relay.addr()));
+    let mut configured = h3_alone(relay.addr());
+    // However often the handshake's packets are lost.
+    configured.upstream.connect_timeout = PATIENCE;
+    let mut world = World::new(configured);
     let all: Vec<_> = (0..40).map(|n| world.get(&format!("/bytes/{}", n * 5_000))).collect();
     for (n, id) in all.into_iter().enumerate() {
         let mut expected = Vec::new();
