@@ -175,7 +175,7 @@ eachRunner('close() lets the open request finish and tells the upstream', async 
   t.pass()
 })
 
-eachRunner('a port that never answers costs the connect limit', async (t, makePool) => {
+eachRunner('Q02: a port that never answers costs the connect limit', async (t, makePool) => {
   const hole = await startUdp('silent')
   t.teardown(() => hole.stop())
   const pool = makePool(hole.origin, { protocols: ['h3'], connection: { connectTimeout: 300 } })
@@ -194,7 +194,7 @@ eachRunner('an upstream that dies fails what is open; what comes next dials anew
   t.is((await next.body.bytes()).byteLength, 4)
 })
 
-eachRunner('an upstream without HTTP/3 on its port is not spoken to otherwise', async (t, makePool) => {
+eachRunner('Q23: an upstream without HTTP/3 on its port is not spoken to otherwise', async (t, makePool) => {
   const { server } = await scene(t, makePool, ['--alpn', 'hq-interop'])
   if (server.ca === null) throw new Error('no certificate')
   const pool = makePool(server.origin, { protocols: ['h3'], tls: { ca: server.ca } })

@@ -169,7 +169,7 @@ fn k14_k15_a_dynamic_table_ends_the_connection() {
 }
 
 #[test]
-fn k16_goaway_ends_what_is_at_its_id_or_above_and_only_that() {
+fn inventory_088_goaway_ends_what_is_at_its_id_or_above_and_only_that() {
     let script = Script::new()
         .http3()
         .streams(4)
@@ -234,18 +234,24 @@ fn k17_a_goaway_that_grows_or_is_no_request_ends_the_connection() {
     breaks(says(goaway(5)), 0x108);
 }
 
+/// Before the head, with this code.
+fn resets(code: u64, told: Code, class: Class) {
+    let outcome = Outcome::of(Script::new().http3().reset(To::Request(0), code));
+    outcome.failed(told, Phase::Head, class);
+    outcome.then(Left::Kept);
+}
+
+#[test]
+fn inventory_089_a_rejected_request_was_not_processed_and_a_cancelled_one_may_have_been() {
+    resets(0x10b, Code::StreamRefused, Class::Unprocessed);
+    resets(0x10c, Code::StreamReset, Class::Maybe);
+}
+
 #[test]
 fn k18_k19_k20_resets_say_whether_the_request_was_processed() {
-    for (code, told, class) in [
-        (0x10b, Code::StreamRefused, Class::Unprocessed),
-        (0x10c, Code::StreamReset, Class::Maybe),
-        (0x102, Code::StreamReset, Class::Maybe),
-        (0x110, Code::VersionRequired, Class::Unprocessed),
-    ] {
-        let outcome = Outcome::of(Script::new().http3().reset(To::Request(0), code));
-        outcome.failed(told, Phase::Head, class);
-        outcome.then(Left::Kept);
-    }
+    resets(0x10b, Code::StreamRefused, Class::Unprocessed);
+    resets(0x102, Code::StreamReset, Class::Maybe);
+    resets(0x110, Code::VersionRequired, Class::Unprocessed);
     // The head comes first: QUIC drops what was not read before a reset.
     let script = Script::new().http3().send(To::Request(0), headers(OK)).signal().reset(To::Request(0), 0x10b);
     let server = serve([script.serve(1, "ok")]);
