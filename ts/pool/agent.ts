@@ -24,6 +24,7 @@ import { type Kept, Origins } from './origins.js'
 import { pipeResponse, type StreamResult, type StreamSink } from './pipe.js'
 import type { AbstractPool, CloseOptions, PoolEvents } from './pool.js'
 import type { PoolStats } from './stats.js'
+import { tell } from './tell.js'
 
 /** A request to any origin. */
 export interface AgentRequestOptions extends ExchangeOptions {
@@ -113,8 +114,7 @@ export class Agent
     const kept = this.#origins.use(origin)
     if (kept !== null) return kept
     const { maxOrigins } = this.#config
-    const event = { pool: origin, priority: 'default', limit: 'maxOrigins', count: 1 } as const
-    if (this.listenerCount('overflow') > 0) process.nextTick(() => this.emit('overflow', event))
+    tell(this, 'overflow', () => ({ pool: origin, priority: 'default', limit: 'maxOrigins', count: 1 }))
     const message = `${messageOf(codeEntry('FB_POOL_OVERFLOW'), 0, origin, null)}: maxOrigins is ${maxOrigins}`
     throw new OverflowError('FB_POOL_OVERFLOW', message, 'maxOrigins', maxOrigins, { phase: 'admit', origin })
   }

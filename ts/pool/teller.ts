@@ -1,7 +1,6 @@
-// Tells listeners what happened to a pool.
+// What the native side reports of a pool, as events.
 //
-// Promise: nothing is made where nobody listens; a listener runs after all that is under way, so one that throws breaks nothing here:
-// its error is the process's to know, as with any emitter. Used by `native-pool.ts`. Not here: what the events are (`pool.ts`).
+// Used by `native-pool.ts`. Not here: what the events are (`pool.ts`), who hears them and when (`tell.ts`).
 
 import type { EventEmitter } from 'node:events'
 import type { BreakerState } from '../config/breaker.js'
@@ -12,6 +11,7 @@ import type { LimitName } from '../errors/errors.js'
 import { errorFromNative } from '../errors/from-native.js'
 import { type ConnectionFacts, connectionInfo, endpointOf } from '../response/connection.js'
 import type { DrainReason, PoolEvents } from './pool.js'
+import { tell } from './tell.js'
 
 /** Why a connection takes no more requests, in the order in which records count them. */
 const DRAIN_REASONS: readonly DrainReason[] = [
@@ -94,9 +94,6 @@ export class Teller {
   }
 
   #tell<E extends keyof PoolEvents>(event: E, make: (pool: string) => PoolEvents[E][0]): void {
-    const emitter = this.#emitter.deref()
-    if (emitter === undefined || emitter.listenerCount(event) === 0) return
-    const payload = make(this.#config.name)
-    process.nextTick(() => emitter.emit(event, payload))
+    tell(this.#emitter.deref(), event, () => make(this.#config.name))
   }
 }
